@@ -1,0 +1,111 @@
+"""What a reader makes of an archive: for each record a page, a reason to skip it, or a dead letter. Never nothing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from schemas.recipes import Extract
+from transforms.inflate import Inflated
+
+RECORD_SAMPLE = 64 << 10
+"""Bytes of a broken record that a dead letter keeps."""
+
+
+class RecordError(Exception):
+    """A record that cannot become a document; `reason` is its dead letter's."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A record that gave text. Positions as in `schemas.documents.PROVENANCE`."""
+
+    offset: int
+    inner_offset: int
+    text: str
+    record_id: str | None = None
+    url: str | None = None
+    date: datetime | None = None
+    media_type: str | None = None
+    charset: str | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A record that was read, understood and not wanted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetter:
+    """A record, or the rest of a file, that no parser takes."""
+
+    offset: int
+    inner_offset: int
+    length: int
+    reason: str
+    detail: str
+    record: bytes
+
+
+Outcome = Page | Skipped | DeadLetter
+
+
+def archive_format(head: bytes) -> str | None:
+    """`warc` (WET included) or `jsonl`, by the first inflated bytes; None when it is neither."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"WARC/"):
+        return "warc"
+    return "jsonl" if text.startswith(b"{") else None
+
+
+def read_archive(stream: Inflated, *, extract: Extract) -> Iterator[Outcome]:
+    """Every record of an archive, in file order. A file of no known format is one dead letter, `unknown_format`."""
+    from transforms.jsonl import read_jsonl
+    from transforms.warc import read_warc
+
+    buffered = io.BufferedReader(stream, 1 << 16)
+    head = buffered.peek(64)
+    match archive_format(head):
+        case "warc":
+            yield from read_warc(stream, buffered, extract=extract)
+        case "jsonl":
+            yield from read_jsonl(stream, buffered, extract=extract)
+        case _ if head or stream.damage:
+            stream.drain()
+            yield DeadLetter(
+                offset=0, inner_offset=0, length=stream.file_bytes, reason="unknown_format",
+                detail=stream.damage or "neither WARC nor JSON lines: the first bytes are those of `record`",
+                record=bytes(head[:RECORD_SAMPLE]),
+            )
+
+
+def lost_tail(stream: Inflated, *, last: int, detail: str) -> DeadLetter:
+    """The dead letter for a file that breaks after its record at inflated byte `last`: from there on it is lost."""
+    stream.drain()
+    offset, inner = stream.locate(last)
+    after = stream.next_member(offset)
+    if after != offset:
+        offset, inner = after, 0
+    return DeadLetter(
+        offset=offset, inner_offset=inner, length=stream.file_bytes - offset, reason="truncated",
+        detail=f"nothing could be read after the record before this: {detail}", record=b"",
+    )
+
+
+def parse_date(text: str | None) -> datetime | None:
+    """An ISO 8601 date to whole seconds, UTC when it names no zone; None when it is absent or is no such date."""
+    if not text:
+        return None
+    try:
+        date = datetime.fromisoformat(text.strip())
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
+    except (ValueError, OverflowError):
+        return None

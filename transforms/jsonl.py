@@ -1,0 +1,94 @@
+"""JSON lines to pages: `text`, and where they are there `id`, `url` or `metadata.url`, and a date."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from schemas.recipes import Extract
+from transforms.archive import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
+from transforms.html import tidy
+from transforms.inflate import Inflated
+
+_DATES = ("date", "created", "timestamp", "added")
+"""Dolma writes created and added, C4 timestamp."""
+
+
+def read_jsonl(stream: Inflated, buffered: io.BufferedReader, *, extract: Extract) -> Iterator[Outcome]:
+    """One outcome a line; blank lines are no records. A line cut off by damage is lost with the tail."""
+    position = last = 0
+    while line := buffered.readline(extract.max_record_bytes + 1):
+        last, length = position, len(line)
+        whole = line.endswith(b"\n") or length <= extract.max_record_bytes
+        if not whole:
+            length += _skip_line(buffered, extract.max_record_bytes)
+        position += length
+        if stream.damage and not line.endswith(b"\n") and whole:
+            break
+        if not whole:
+            yield Skipped("too_long")
+        elif line.strip():
+            yield _outcome(line, *stream.locate(last), extract=extract)
+    if stream.damage:
+        yield lost_tail(stream, last=last, detail=stream.damage)
+
+
+def _skip_line(buffered: io.BufferedReader, step: int) -> int:
+    skipped = 0
+    while rest := buffered.readline(step):
+        skipped += len(rest)
+        if rest.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _outcome(line: bytes, offset: int, inner_offset: int, *, extract: Extract) -> Outcome:
+    try:
+        return _page(_fields(line), offset, inner_offset, extract=extract)
+    except RecordError as error:
+        return DeadLetter(
+            offset=offset, inner_offset=inner_offset, length=len(line), reason=error.reason, detail=error.detail,
+            record=line[:RECORD_SAMPLE],
+        )
+
+
+def _fields(line: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise RecordError("not_unicode", f"the line is not UTF-8: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise RecordError("bad_json", str(error)) from error
+    if not isinstance(fields, dict):
+        raise RecordError("bad_json", f"the line is a JSON {type(fields).__name__}, not an object")
+    if not isinstance(fields.get("text"), str):
+        raise RecordError("no_text", f"no string field 'text'; the fields are {', '.join(sorted(fields)[:20])}")
+    return fields
+
+
+def _page(fields: dict[str, Any], offset: int, inner_offset: int, *, extract: Extract) -> Page | Skipped:
+    text = tidy(fields["text"])
+    if not text:
+        return Skipped("empty_text")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise RecordError("not_unicode", f"the text holds a lone surrogate: {error}") from error
+    if size > extract.max_text_bytes:
+        return Skipped("text_too_long")
+    metadata = fields.get("metadata")
+    url = fields.get("url") or (metadata.get("url") if isinstance(metadata, dict) else None)
+    date = next((fields[name] for name in _DATES if isinstance(fields.get(name), str)), None)
+    return Page(
+        offset=offset, inner_offset=inner_offset, text=text, charset="utf-8", date=parse_date(date),
+        record_id=_string(fields.get("id")), url=_string(url),
+    )
+
+
+def _string(value: Any) -> str | None:
+    """An id or address as UTF-8 can hold it; numbers are written out, anything else is none."""
+    if isinstance(value, int):
+        value = str(value)
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
