@@ -39,7 +39,7 @@ CLEAN_COLUMNS = (*PROVENANCE, TEXT, *LANGUAGE, *SIGNALS, IDENTITY[0], *CLUSTER)
 DROPPED_COLUMNS = (
     PROVENANCE[0],
     Column(name="row", type=pa.int64(), meaning="its row in the part of the same name in documents/, from 0"),
-    Column(name="reason", type=pa.string(), meaning="the first rule that it broke, or exact_duplicate, near_duplicate"),
+    Column(name="reason", type=pa.string(), meaning="language, the column of the first rule it broke, exact_duplicate or near_duplicate"),
 )
 DUPLICATE_COLUMNS = (
     PROVENANCE[0],

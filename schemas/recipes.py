@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Keep a document only if low <= its `column` <= high; else it is dropped for `reason`.
+    """Keep a document only if low <= its `column` <= high; else it is dropped, and `column` is the reason.
 
-    `column` is a signal or `language_confidence`. A bound of None is open. `source` says where the number comes from.
+    `column` is a signal or `language_confidence`. A bound of None is open. `source` says where the numbers come from.
     """
 
     column: str
     low: float | None = None
     high: float | None = None
-    reason: str
     source: str
 
 

@@ -8,6 +8,7 @@ never list a folder. Neither holds a clock, a host name or an absolute path.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,12 +74,12 @@ class Manifest:
 
     stage: str
     plan_key: str
-    digest: str
     recipes: dict[str, Any]
     libraries: dict[str, str]
-    counts: Counts
-    tallies: dict[str, dict[str, int]]
-    parts: tuple[PartRecord, ...]
+    digest: str = ""
+    counts: Counts = field(default_factory=Counts)
+    tallies: dict[str, dict[str, int]] = field(default_factory=dict)
+    parts: tuple[PartRecord, ...] = ()
     outputs: dict[str, Output] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
@@ -100,6 +101,27 @@ def add_tallies(tallies: list[dict[str, int]]) -> dict[str, int]:
         for key, n in tally.items():
             total[key] = total.get(key, 0) + n
     return dict(sorted(total.items()))
+
+
+def merge(records: list[PartRecord], blank: Manifest) -> Manifest:
+    """`blank` filled in with the records of all its parts, sorted. Raises ConservationError if they do not add up."""
+    parts = tuple(sorted(records, key=lambda r: r.part))
+    counts = add_counts([r.counts for r in parts])
+    counts.check(blank.stage)
+    names = sorted({name for r in parts for name in r.tallies})
+    return dataclasses.replace(
+        blank,
+        parts=parts,
+        counts=counts,
+        tallies={name: add_tallies([r.tallies.get(name, {}) for r in parts]) for name in names},
+        digest=output_digest([o for r in parts for o in r.outputs.values()] + list(blank.outputs.values())),
+    )
+
+
+def output_digest(outputs: list[Output]) -> str:
+    """Hash of the names, rows and digests of files."""
+    lines = sorted(f"{o.path} {o.rows} {o.bytes} {o.xxh3} {o.content}\n" for o in outputs)
+    return hashlib.blake2b("".join(lines).encode(), digest_size=16).hexdigest()
 
 
 def to_json(value: PartRecord | Manifest) -> str:

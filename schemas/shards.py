@@ -198,9 +198,9 @@ def _item(kind: pa.DataType) -> pa.Field:
 
 
 def _build(cls: type[_T], raw: Any, what: str) -> _T:
-    """`cls` from its JSON object, with its scalar fields checked by type."""
+    """`cls` from its JSON object, with its scalar fields checked by type. Raises TypeError on another JSON value."""
     if not isinstance(raw, dict):
-        raise ValueError(f"{what}: not a JSON object")
+        raise TypeError(f"{what}: not a JSON object")
     fields = {f.name: str(f.type) for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     if missing := sorted(fields.keys() - raw.keys()):
         raise ValueError(f"{what} lacks {', '.join(missing)}")

@@ -24,17 +24,22 @@ _FIELD_1, _FIELD_2, _FIELD_3 = 0x0A, 0x12, 0x1A
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ragged:
-    """A feature of many examples: example i has values[offsets[i] : offsets[i + 1]].
+class Int64Lists:
+    """A feature of many examples: example i has the integers values[offsets[i] : offsets[i + 1]]."""
 
-    `values` are uint32 of one dimension (an int64_list) or uint8 of two, one row a string (a bytes_list).
-    """
-
-    values: npt.NDArray[np.uint32] | npt.NDArray[np.uint8]
+    values: npt.NDArray[np.uint32]
     offsets: _Ints
 
 
-def encode_examples(features: Mapping[str, Ragged]) -> tuple[npt.NDArray[np.uint8], _Ints]:
+@dataclass(frozen=True, kw_only=True)
+class BytesLists:
+    """A feature of many examples: example i has the strings values[offsets[i] : offsets[i + 1]], a row each."""
+
+    values: npt.NDArray[np.uint8]
+    offsets: _Ints
+
+
+def encode_examples(features: Mapping[str, Int64Lists | BytesLists]) -> tuple[npt.NDArray[np.uint8], _Ints]:
     """All examples one after another, and where each ends. The features have the same number of examples, at least 1.
 
     The bytes are those of `Example.SerializeToString(deterministic=True)`.
@@ -50,9 +55,9 @@ def encode_examples(features: Mapping[str, Ragged]) -> tuple[npt.NDArray[np.uint
     at = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
     _put_header(out, at, body)
     for (key, f), value, size, entry in zip(ordered, values, lists, entries, strict=True):
-        tag = _FIELD_3 if f.values.ndim == 1 else _FIELD_1
+        tag = _FIELD_3 if isinstance(f, Int64Lists) else _FIELD_1
         starts = _put_entry(out, at, key, entry, size, tag)
-        if f.values.ndim == 1:
+        if isinstance(f, Int64Lists):
             _put_ints(out, starts, value, f.values, f.offsets)
         else:
             _put_strings(out, starts, f.values, f.offsets)
@@ -68,18 +73,18 @@ def _field(sizes: _Ints) -> _Ints:
     return total
 
 
-def _value_sizes(feature: Ragged) -> _Ints:
+def _value_sizes(feature: Int64Lists | BytesLists) -> _Ints:
     """Bytes of the values of each example, without the tag and length before packed integers."""
-    if feature.values.ndim == 2:
-        return np.diff(feature.offsets) * _field(np.array([feature.values.shape[1]]))
-    return _packed_sizes(feature.values, feature.offsets)
+    if isinstance(feature, Int64Lists):
+        return _packed_sizes(feature.values, feature.offsets)
+    return np.diff(feature.offsets) * _field(np.array([feature.values.shape[1]]))
 
 
-def _list_sizes(feature: Ragged, value_sizes: _Ints) -> _Ints:
+def _list_sizes(feature: Int64Lists | BytesLists, value_sizes: _Ints) -> _Ints:
     """Bytes of the Int64List or BytesList of each example. proto3 omits a packed field that has no values."""
-    if feature.values.ndim == 2:
-        return value_sizes
-    return np.where(value_sizes > 0, _field(value_sizes), 0)
+    if isinstance(feature, Int64Lists):
+        return np.where(value_sizes > 0, _field(value_sizes), 0)
+    return value_sizes
 
 
 @numba.njit(cache=True)
@@ -157,7 +162,7 @@ def _put_ints(
             at += 1 + (v >= 1 << 7) + (v >= 1 << 14)
             j += 1
         while j < stop:
-            at = _put_varint(out, at, np.int64(values[j]))
+            at = _put_varint(out, at, int(values[j]))
             j += 1
 
 

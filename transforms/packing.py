@@ -42,9 +42,10 @@ def pack(
     _check_ids(tokens, end_id=end_id, pad_id=pad_id, token_bytes=token_bytes)
     _check_schema(schema, seq_len=seq_len, vocab_size=len(token_bytes))
     types = {f.name: f.type for f in schema}
-    stream, total = _join(tokens, doc_lengths, seq_len=seq_len, end_id=end_id, pad_id=pad_id,
-                          dtype=types["input_ids"].value_type.to_pandas_dtype())
-    rows = len(stream) // seq_len
+    stream = _join(tokens, doc_lengths, seq_len=seq_len, end_id=end_id, pad_id=pad_id,
+                   dtype=types["input_ids"].value_type.to_pandas_dtype())
+    total = len(tokens) + len(doc_lengths)
+    rows = (len(stream) - 1) // seq_len
     row_starts = np.arange(rows, dtype=np.int64) * seq_len
     n_real = np.minimum(total - row_starts, seq_len + 1)
     ends = np.cumsum(doc_lengths + 1)
@@ -59,7 +60,7 @@ def pack(
         _windows(stream, rows, types["input_ids"]),
         _lists(np.bincount(row_of[begins], minlength=rows), starts[begins], types["doc_starts"]),
         _lists(last - first + 1, doc_ids.take(pa.array(doc_of)), types["doc_ids"]),
-        pa.array(_target_bytes(stream, rows, token_bytes), types["n_bytes"]),
+        pa.array(_target_bytes(stream, token_bytes, rows=rows, seq_len=seq_len), types["n_bytes"]),
         pa.array(n_real, types["n_real"]),
         pa.array(np.full(rows, source_code), types["source"]),
         pa.array(_majority(row_of, languages[doc_of], stops - np.maximum(starts, 1)), types["lang"]),
@@ -69,19 +70,17 @@ def pack(
 
 def _join(
     tokens: npt.NDArray[np.uint32], doc_lengths: _Ints, *, seq_len: int, end_id: int, pad_id: int, dtype: type
-) -> tuple[npt.NDArray[Any], int]:
-    """The stream, padded to rows * seq_len + 1 tokens, and its length without padding. Empty if it makes no row."""
-    ends = np.cumsum(doc_lengths + 1)
+) -> npt.NDArray[Any]:
+    """The stream, padded to rows * seq_len + 1 tokens."""
+    marks = np.cumsum(doc_lengths + 1) - 1
     total = len(tokens) + len(doc_lengths)
-    if total < 2:
-        return np.empty(0, dtype), total
-    rows = -(-(total - 1) // seq_len)
-    stream = np.full(rows * seq_len + 1, pad_id, dtype)
+    rows = max(0, -(-(total - 1) // seq_len))
+    stream: npt.NDArray[Any] = np.full(rows * seq_len + 1, pad_id, dtype)
     is_token = np.ones(total, np.bool_)
-    is_token[ends - 1] = False
+    is_token[marks] = False
     stream[:total][is_token] = tokens
-    stream[ends - 1] = end_id
-    return stream, total
+    stream[marks] = end_id
+    return stream
 
 
 def _segments(first: _Ints, last: _Ints) -> tuple[_Ints, _Ints]:
@@ -96,20 +95,18 @@ def _windows(stream: npt.NDArray[Any], rows: int, kind: pa.FixedSizeListType) ->
     """The rows, each one token longer than the step to the next."""
     width = kind.list_size
     values = np.empty((rows, width), stream.dtype)
-    if rows:
-        values[:, :-1] = stream[:-1].reshape(rows, width - 1)
-        values[:, -1] = stream[width - 1 :: width - 1]
+    values[:, :-1] = stream[:-1].reshape(rows, width - 1)
+    values[:, -1] = stream[width - 1 :: width - 1]
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), type=kind)
 
 
-def _target_bytes(stream: npt.NDArray[Any], rows: int, token_bytes: npt.NDArray[np.int32]) -> _Ints:
+def _target_bytes(stream: npt.NDArray[Any], token_bytes: npt.NDArray[np.int32], *, rows: int, seq_len: int) -> _Ints:
     """UTF-8 bytes of each row's targets, in blocks: the look-up needs 12 bytes a token."""
+    targets = stream[1:].reshape(rows, seq_len)
     sums = np.zeros(rows, np.int64)
-    if rows:
-        targets = stream[1:].reshape(rows, -1)
-        step = max(1, _BLOCK_TOKENS // targets.shape[1])
-        for row in range(0, rows, step):
-            sums[row : row + step] = token_bytes[targets[row : row + step]].sum(axis=1, dtype=np.int64)
+    step = max(1, _BLOCK_TOKENS // seq_len)
+    for row in range(0, rows, step):
+        sums[row : row + step] = token_bytes[targets[row : row + step]].sum(axis=1, dtype=np.int64)
     return sums
 
 
@@ -123,7 +120,8 @@ def _majority(row_of: _Ints, codes: _Ints, weights: _Ints) -> _Ints:
     sums = np.add.reduceat(weights[order], fresh)
     row, code = row[fresh], code[fresh]
     best = np.lexsort((code, -sums, row))
-    return code[best][np.diff(row[best], prepend=-1) != 0]
+    heads: _Ints = best[np.diff(row[best], prepend=-1) != 0]
+    return code[heads]
 
 
 def _lists(counts: _Ints, values: _Ints | pa.Array, kind: pa.ListType) -> pa.ListArray:

@@ -19,8 +19,8 @@ _FIRST_SLOTS = 1 << 12
 
 @numba.njit(cache=True)
 def _character(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
-    """The code point at `at` < `end` and the offset after it, never past `end`. Expects UTF-8; else it is some number."""
-    byte = np.int64(data[at])
+    """The code point at `at` < `end` and the offset after it, never past `end`. Not UTF-8: some number."""
+    byte = int(data[at])
     if byte < 0x80:
         return byte, at + 1
     more = 3 if byte >= 0xF0 else 2 if byte >= 0xE0 else 1
@@ -28,8 +28,8 @@ def _character(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, int
         more = end - at - 1
     point = byte & (0x3F >> more)
     for k in range(1, more + 1):
-        point = (point << 6) | (np.int64(data[at + k]) & 0x3F)
-    return min(point, 0x10FFFF), at + more + 1
+        point = (point << 6) | (int(data[at + k]) & 0x3F)
+    return (point if point < 0x110000 else 0), at + more + 1
 
 
 @numba.njit(cache=True)
@@ -40,7 +40,7 @@ def _piece_end(data: npt.NDArray[np.uint8], start: int, end: int, classes: npt.N
         one, two = data[at], (data[at + 1] if at + 1 < end else 0)
         if one in _ONE_LETTER:
             return at + 1
-        if (one == _L and two == _L) or (two == _E and (one == _R or one == _V)):
+        if (one == _L and two == _L) or (two == _E and one in (_R, _V)):
             return at + 2
     kind = classes[point]
     if point == 0x20 and at < end:
@@ -59,10 +59,10 @@ def _piece_end(data: npt.NDArray[np.uint8], start: int, end: int, classes: npt.N
 
 @numba.njit(cache=True)
 def _same(data: npt.NDArray[np.uint8], a: int, b: int, length: int) -> bool:
-    for k in range(length):
-        if data[a + k] != data[b + k]:
-            return False
-    return True
+    same = 0
+    while same < length and data[a + same] == data[b + same]:
+        same += 1
+    return same == length
 
 
 @numba.njit(cache=True)
@@ -97,7 +97,7 @@ def count_pieces(
     hashes, starts = np.empty(size // 2, np.int64), np.empty(size // 2, np.int64)
     lengths, counts = np.empty(size // 2, np.int64), np.empty(size // 2, np.int64)
     for text in range(len(offsets) - 1):
-        at, end = np.int64(offsets[text]), np.int64(offsets[text + 1])
+        at, end = int(offsets[text]), int(offsets[text + 1])
         while at < end:
             start, at = at, _piece_end(data, at, end, classes)
             length = at - start

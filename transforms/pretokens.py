@@ -29,7 +29,7 @@ piece of the corpus is longer."""
 
 COUNTS = schema_of(
     (
-        Column(name="pretoken", type=pa.string(), meaning="a piece of text, each byte as a character of byte_alphabet()"),
+        Column(name="pretoken", type=pa.string(), meaning="a piece of text, in byte_alphabet()"),
         Column(name="count", type=pa.int64(), meaning="how often it occurs"),
     )
 )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import google_crc32c
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.shards import TFRECORD_FEATURES
-from transforms.examples import Ragged, encode_examples
+from transforms.examples import BytesLists, Int64Lists, encode_examples
 
 ALIGNMENT = 64
 """Bytes; the width of a cache line and of an AVX-512 register, and what the Arrow format recommends."""
@@ -48,7 +49,7 @@ def write_tfrecord(batch: pa.RecordBatch, sink: IO[bytes]) -> None:
     endian: tensorflow/core/lib/io/record_writer.h. A few times BLOCK_BYTES are held beside the batch.
     """
     for block in _blocks(batch):
-        features = {f.name: _ragged(block.column(f.name)) for f in TFRECORD_FEATURES}
+        features = {f.name: _lists(block.column(f.name)) for f in TFRECORD_FEATURES}
         data, ends = encode_examples(features)
         start = 0
         parts: list[bytes] = []
@@ -88,24 +89,28 @@ def _blocks(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield batch.slice(row, step)
 
 
-def _ragged(column: pa.Array) -> Ragged:
-    """The values of each row, as numpy, of a column of integers, of lists of integers or of lists of 16-byte ids."""
-    rows = len(column)
-    if pa.types.is_fixed_size_list(column.type):
-        return Ragged(values=_numbers(column.flatten()), offsets=np.arange(rows + 1) * column.type.list_size)
+def _lists(column: pa.Array) -> Int64Lists | BytesLists:
+    """The values of each row of a column of integers, of lists of integers or of lists of 16-byte ids."""
     if pa.types.is_list(column.type):
         offsets = column.offsets.to_numpy().astype(np.int64)
-        return Ragged(values=_numbers(column.flatten()), offsets=offsets - offsets[0])
-    return Ragged(values=_numbers(column), offsets=np.arange(rows + 1))
+        offsets -= offsets[0]
+        column = column.flatten()
+    elif pa.types.is_fixed_size_list(column.type):
+        offsets = np.arange(len(column) + 1, dtype=np.int64) * column.type.list_size
+        column = column.flatten()
+    else:
+        offsets = np.arange(len(column) + 1, dtype=np.int64)
+    if pa.types.is_fixed_size_binary(column.type):
+        return BytesLists(values=_strings(column), offsets=offsets)
+    # Ids, positions, counts and codes: none is negative.
+    return Int64Lists(values=column.to_numpy().astype(np.uint32), offsets=offsets)
 
 
-def _numbers(values: pa.Array) -> np.ndarray:
-    """One uint32 a value, or one row of 16 bytes."""
-    if pa.types.is_fixed_size_binary(values.type):
-        width = values.type.byte_width
-        raw = np.frombuffer(values.buffers()[1], np.uint8)
-        return raw[values.offset * width : (values.offset + len(values)) * width].reshape(-1, width)
-    return values.to_numpy().astype(np.uint32)
+def _strings(column: pa.FixedSizeBinaryArray) -> npt.NDArray[np.uint8]:
+    """One row of bytes a value."""
+    width = column.type.byte_width
+    raw: npt.NDArray[Any] = np.frombuffer(column.buffers()[1], np.uint8)
+    return raw[column.offset * width : (column.offset + len(column)) * width].reshape(-1, width)
 
 
 def _masked_crc(data: bytes) -> bytes:

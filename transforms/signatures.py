@@ -81,7 +81,7 @@ def _to_arrow(signatures: npt.NDArray[np.uint32], signed: npt.NDArray[np.bool_])
     offsets = np.zeros(len(signed) + 1, np.int64)
     np.cumsum(signed * np.int64(width), out=offsets[1:])
     if offsets[-1] > np.iinfo(np.int32).max:
-        raise ValueError(f"{len(signed)} signatures of {width} bytes exceed an Arrow array's 2 GiB; use smaller batches")
+        raise ValueError(f"{len(signed)} signatures of {width} bytes exceed an Arrow array: use smaller batches")
     data = signatures[signed].astype("<u4", copy=False).tobytes()
     validity = None if signed.all() else pa.py_buffer(np.packbits(signed, bitorder="little").tobytes())
     buffers = [validity, pa.py_buffer(offsets.astype(np.int32).tobytes()), pa.py_buffer(data)]

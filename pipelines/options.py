@@ -1,0 +1,108 @@
+"""The command line: our options, and whatever Beam knows."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from schemas.errors import RunError
+
+BATCH_ROWS = 1024
+LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Parsed options of any stage. `beam` is what goes to Beam."""
+
+    inputs: tuple[str, ...]
+    output: str
+    recipe: str | None
+    workers: int
+    batch_rows: int
+    language_model: str | None
+    local: bool
+    beam: PipelineOptions
+
+
+def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: bool) -> Options:
+    """Raises RunError at an option that neither we nor Beam know, or a value out of range."""
+    parser = _parser(command=command, about=about, needs_input=needs_input)
+    ours, rest = parser.parse_known_args(argv)
+    _check_known(rest, parser)
+    if ours.workers < 1 or ours.batch_rows < 1:
+        raise RunError("--workers and --batch-rows must be at least 1.")
+    local = ours.runner in LOCAL_RUNNERS
+    return Options(
+        inputs=tuple(ours.input) if needs_input else (), output=ours.output.rstrip("/") or "/", recipe=ours.recipe,
+        workers=ours.workers, batch_rows=ours.batch_rows, language_model=ours.language_model, local=local,
+        beam=PipelineOptions(_beam_arguments(ours.runner, ours.workers, local=local) + rest),
+    )
+
+
+def _parser(*, command: str, about: str, needs_input: bool) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m pipelines.{command}", description=about, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Other options go to Beam: --project, --temp_location, --flink_master, … "
+               "Finished parts and stages are kept: run the same command again after anything went wrong.",
+    )
+    if needs_input:
+        parser.add_argument(
+            "--input", action="append", required=True, metavar="[NAME=]PATTERN[@RECIPE]",
+            help="files to read: a path, a quoted glob or a folder, of WARC, WET or JSON lines, gzip or plain, told by "
+                 "their content; may be given several times. NAME is the source, a component of the training mixture "
+                 "(default web); RECIPE applies to this source",
+        )
+    parser.add_argument("--output", required=True, metavar="OUT", help="folder of the run; a run continues where it is")
+    parser.add_argument(
+        "--recipe", metavar="NAME", help="what to keep: a recipe's name, or a .toml file of the same fields (default web-en)"
+    )
+    parser.add_argument(
+        "--runner", default="DirectRunner",
+        help="DirectRunner (default) is Beam's in-process runner; PrismRunner, FlinkRunner, SparkRunner and "
+             "DataflowRunner are passed to Beam",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="worker processes of the DirectRunner (default 1)"
+    )
+    parser.add_argument(
+        "--batch-rows", type=int, default=BATCH_ROWS, metavar="N",
+        help=f"documents handled at a time (default {BATCH_ROWS}); memory and speed, never the result",
+    )
+    parser.add_argument("--language-model", metavar="PATH", help="lid.176.ftz; found or fetched when not given")
+    return parser
+
+
+def _beam_arguments(runner: str, workers: int, *, local: bool) -> list[str]:
+    """Beam's own DirectRunner downloads Prism when it can, so the same command would run on two engines by network
+    weather: ours is always the in-process one."""
+    if not local:
+        return [f"--runner={runner}"]
+    arguments = ["--runner=FnApiRunner", f"--direct_num_workers={workers}"]
+    return arguments + (["--direct_running_mode=multi_processing"] if workers > 1 else [])
+
+
+def _check_known(rest: list[str], ours: argparse.ArgumentParser) -> None:
+    """Beam drops what it does not know with a warning; a misspelt option must stop the run."""
+    beam = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(beam)
+    _, unknown = beam.parse_known_args(rest)
+    if not unknown:
+        return
+    names = [o for parser in (ours, beam) for action in parser._actions for o in action.option_strings]
+    given = unknown[0].split("=")[0]
+    near = difflib.get_close_matches(given, names, n=1)
+    raise RunError(f"{given}: no such option.{f' Did you mean {near[0]}?' if near else ''} See --help.")
+
+
+def show(path: str) -> str:
+    """A path as a person would type it."""
+    relative = os.path.relpath(path) if "://" not in path else path
+    return relative if len(relative) < len(path) else path

@@ -1,0 +1,149 @@
+"""Runs one stage: skips it if it is done, else plans it, runs its graph on Beam, and reads its manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from pipelines.options import Options, show
+from pipelines.settings import check_version
+from pipelines.watch import watched
+from schemas.errors import RunError
+from schemas.records import ConservationError, Manifest, manifest_from_json
+from schemas.stages import STAGES, Stage
+from transforms.beam import files
+from transforms.beam.parts import PlannedPart, manifest_path, plan_path, write_plan
+from transforms.identity import fingerprint
+
+Graph = Callable[[beam.PCollection, Manifest], object]
+"""Plan path (one element) and blank manifest to a graph that ends in writing the manifest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """A stage, planned. `settings` is what the stage as a whole depends on beside its parts."""
+
+    stage: Stage
+    parts: Sequence[PlannedPart]
+    settings: object
+    recipes: dict[str, object]
+    libraries: dict[str, str]
+
+    @property
+    def plan_key(self) -> str:
+        return fingerprint([self.stage.name, self.settings, [(p.part, p.plan_key) for p in self.parts]])
+
+
+def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
+    """The manifest of the finished stage. Raises RunError with a message for a person."""
+    done = finished(options.output, work)
+    if done:
+        say(f"{work.stage.name:9} already complete: {_summary(done)}")
+        return done
+    forget_from(options.output, work.stage)
+    if files.is_local(options.output):
+        files.clear_temporaries(files.join(options.output, work.stage.folder))
+    write_plan(options.output, work.stage, work.parts)
+    blank = Manifest(
+        stage=work.stage.name, plan_key=work.plan_key, recipes=work.recipes, libraries=work.libraries,
+    )
+    started = time.monotonic()
+    with watched(options, work.stage, work.parts), readable_errors(work.stage):
+        pipeline = beam.Pipeline(options=options.beam)
+        graph(pipeline | "plan" >> beam.Create([plan_path(options.output, work.stage)]), blank)
+        pipeline.run().wait_until_finish()
+    manifest = read_manifest(options.output, work.stage)
+    if manifest is None:
+        raise RunError(f"{work.stage.name}: the runner finished but {manifest_path(options.output, work.stage)} is not there.")
+    say(f"{work.stage.name:9} {_summary(manifest)} in {time.monotonic() - started:.1f} s")
+    return manifest
+
+
+def finished(out: str, work: Work) -> Manifest | None:
+    """The stage's manifest, if it is of this plan and all it names is there in full size."""
+    manifest = read_manifest(out, work.stage)
+    if manifest is None or manifest.plan_key != work.plan_key:
+        return None
+    outputs = [o for part in manifest.parts for o in part.outputs.values()] + list(manifest.outputs.values())
+    return manifest if all(files.size(files.join(out, o.path)) == o.bytes for o in outputs) else None
+
+
+def read_manifest(out: str, stage: Stage) -> Manifest | None:
+    """None when there is none, or half of one. Raises RunError at one of another schema version."""
+    path = manifest_path(out, stage)
+    text = files.read_text(path)
+    try:
+        manifest = manifest_from_json(text) if text else None
+    except ValueError:
+        return None
+    if manifest:
+        check_version(path, manifest.schema_version)
+    return manifest
+
+
+def needed(out: str, stage: Stage) -> Manifest:
+    """The manifest of a stage that must have run before. Raises RunError if it has not."""
+    manifest = read_manifest(out, stage)
+    if manifest is None:
+        raise RunError(f"{out}: the stage {stage.name} is not complete here. Run pipelines.{stage.name}, or pipelines.clean.")
+    return manifest
+
+
+def forget_from(out: str, stage: Stage) -> None:
+    """Removes the manifests of a stage and of every later one: what they promise is no longer so."""
+    files.remove(files.join(out, "manifest.json"))
+    for later in reversed(STAGES[STAGES.index(stage) :]):
+        files.remove(manifest_path(out, later))
+
+
+@contextlib.contextmanager
+def readable_errors(stage: Stage):  # type: ignore[no-untyped-def]
+    """Turns what Beam makes of a worker's exception back into what the worker said."""
+    try:
+        yield
+    except (RunError, ConservationError) as error:
+        raise RunError(_first_words(str(error))) from error
+    except Exception as error:
+        message = str(error)
+        ours = re.search(r"(?:RunError|ConservationError): (.+)", message)
+        if ours:
+            raise RunError(_first_words(ours[1])) from error
+        traceback.print_exc()
+        raise RunError(
+            f"{stage.name}: {type(error).__name__}, see above. This is a fault of winnow's, or of something it stands "
+            "on: please report it. Finished parts are kept."
+        ) from error
+
+
+def _first_words(message: str) -> str:
+    return message.split(" [while running")[0].split("\n")[0].removesuffix('"').removesuffix("'")
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(run: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None) -> None:
+    """Runs a command; prints a RunError as one line and exits with 1."""
+    try:
+        run(argv)
+    except (RunError, ConservationError) as error:
+        sys.exit(f"winnow: {error}")
+    except KeyboardInterrupt:
+        sys.exit("winnow: interrupted. Finished parts are kept: run the same command again to go on.")
+
+
+def _summary(manifest: Manifest) -> str:
+    counts = manifest.counts
+    dropped, dead = sum(counts.dropped.values()), sum(counts.dead_letters.values())
+    lost = "".join(f", {n:,} {what}" for n, what in ((dropped, "dropped"), (dead, "dead letters")) if n)
+    return f"{counts.came_in:,} in, {counts.went_out:,} out{lost}; {len(manifest.parts):,} parts"
+
+

@@ -1,0 +1,66 @@
+"""What a run was asked to do, kept in OUT/run.json so that one stage can be run alone later."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+from pipelines.recipes import recipe_from
+from schemas.errors import RunError
+from schemas.recipes import Recipe
+from schemas.records import SCHEMA_VERSION
+from transforms.beam import files
+
+_FILE = "run.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """`recipe` decides for the run as a whole (dedupe, tokenizer, packing), `sources` by source (extract, rules)."""
+
+    recipe: Recipe
+    sources: dict[str, Recipe] = field(default_factory=dict)
+
+
+def write_settings(out: str, settings: Settings) -> None:
+    data = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(settings)}
+    files.write_bytes(files.join(out, _FILE), (json.dumps(data, indent=1, sort_keys=True) + "\n").encode())
+
+
+def read_settings(out: str) -> Settings:
+    """Raises RunError if `out` is not the output of a run, or of one with another schema."""
+    path = files.join(out, _FILE)
+    text = files.read_text(path)
+    if text is None:
+        raise RunError(f"{out}: no {_FILE}, so this is not the output of a run. Run pipelines.clean or pipelines.ingest first.")
+    try:
+        data = json.loads(text)
+        version = data.pop("schema_version")
+    except (ValueError, KeyError, AttributeError) as error:
+        raise RunError(f"{path}: cannot be read: {error}. Run pipelines.clean with its --input again.") from error
+    check_version(path, version)
+    return Settings(
+        recipe=recipe_from(data["recipe"], where=path),
+        sources={name: recipe_from(fields, where=f"{path}, {name}") for name, fields in data["sources"].items()},
+    )
+
+
+def check_output(out: str) -> None:
+    """Raises RunError if `out` was written with another schema."""
+    text = files.read_text(files.join(out, _FILE))
+    if text is None:
+        return
+    try:
+        version = json.loads(text)["schema_version"]
+    except (ValueError, KeyError, TypeError):
+        return  # it will be written again
+    check_version(out, version)
+
+
+def check_version(where: str, version: object) -> None:
+    if version != SCHEMA_VERSION:
+        raise RunError(
+            f"{where}: written with schema version {version}, this winnow writes {SCHEMA_VERSION}. Give another --output, "
+            "or use the winnow that wrote it."
+        )

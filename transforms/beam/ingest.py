@@ -1,0 +1,109 @@
+"""The ingest stage's part: one archive to documents/ and dead_letters/."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.documents import DEAD_LETTERS, DOCUMENTS
+from schemas.errors import RunError
+from schemas.recipes import Dedupe, Extract
+from schemas.records import Counts, PartRecord
+from schemas.stages import INGEST
+from transforms.archive import DeadLetter, Outcome, Page, Skipped, read_archive
+from transforms.beam import files, models
+from transforms.beam.parts import PlannedPart
+from transforms.beam.tables import TableWriter
+from transforms.inflate import Inflated
+from transforms.measure import batches, documents
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestPart:
+    """Reads the archive at part.work['path'] as the source's `extract` says."""
+
+    out: str
+    extracts: dict[str, Extract]
+    dedupe: Dedupe
+    model: str
+    batch_rows: int
+
+    def setup(self) -> None:
+        model = models.language_model(self.model)
+        warm = [Page(offset=0, inner_offset=0, text="a warm-up compiles the kernels")]
+        documents(warm, source="", file="", model=model, dedupe=self.dedupe)
+
+    def __call__(self, part: PlannedPart) -> PartRecord:
+        account = _Account()
+        dead_path = f"dead_letters/{part.part}.parquet"
+        with (
+            TableWriter(self.out, f"{INGEST.folder}/{part.part}.parquet", DOCUMENTS) as table,
+            TableWriter(self.out, dead_path, DEAD_LETTERS) as dead,
+        ):
+            pages = account.watch(self._outcomes(part), part, dead)
+            for batch in batches(pages, rows=self.batch_rows):
+                rows = documents(
+                    batch, source=part.source, file=part.name, model=models.language_model(self.model),
+                    dedupe=self.dedupe,
+                )
+                account.add(rows)
+                table.write(rows)
+        return PartRecord(
+            stage=part.stage, part=part.part, plan_key=part.plan_key, source=part.source, name=part.name,
+            outputs={"documents": table.output, "dead_letters": dead.output}, input_bytes=part.size,
+            text_bytes=account.text_bytes, counts=account.counts(),
+            tallies={"language": dict(sorted(account.languages.items()))},
+        )
+
+    def _outcomes(self, part: PlannedPart) -> Iterator[Outcome]:
+        path = part.work["path"]
+        try:
+            with files.open_read(path) as file:
+                yield from read_archive(Inflated(file), extract=self.extracts[part.source])
+        except OSError as error:
+            raise RunError(f"{path}: cannot be read: {error}. Make it readable, or leave it out of --input.") from error
+
+
+@dataclass(kw_only=True)
+class _Account:
+    """What became of each record of a part, counted where it happens."""
+
+    records: int = 0
+    documents: int = 0
+    text_bytes: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    dead: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+
+    def watch(self, outcomes: Iterable[Outcome], part: PlannedPart, dead: TableWriter) -> Iterator[Page]:
+        """Lets pages through, counts what is skipped, writes dead letters down."""
+        for outcome in outcomes:
+            self.records += 1
+            match outcome:
+                case Page():
+                    yield outcome
+                case Skipped(reason=reason):
+                    self.skipped[reason] += 1
+                case DeadLetter(reason=reason):
+                    self.dead[reason] += 1
+                    dead.write(dead_letter_row(outcome, source=part.source, file=part.name))
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.documents += batch.num_rows
+        self.text_bytes += pc.sum(pc.binary_length(batch.column("text"))).as_py()
+        self.languages.update(batch.column("language").to_pylist())
+
+    def counts(self) -> Counts:
+        return Counts(
+            came_in=self.records, went_out=self.documents,
+            dropped=dict(sorted(self.skipped.items())), dead_letters=dict(sorted(self.dead.items())),
+        )
+
+
+def dead_letter_row(letter: DeadLetter, *, source: str, file: str) -> pa.RecordBatch:
+    """One DEAD_LETTERS row."""
+    return pa.RecordBatch.from_pylist([{"source": source, "file": file, **vars(letter)}], schema=DEAD_LETTERS)

@@ -1,0 +1,116 @@
+"""The tokenizer stage in Beam: each part counts its pre-tokens, the counts are summed by partition, one worker learns.
+
+Pre-tokens are the one kind of text that crosses a shuffle, and only with their count: each of them once a part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from schemas.recipes import Tokenizer
+from schemas.records import Counts, Output, PartRecord
+from schemas.stages import TOKENIZER
+from transforms.beam import files
+from transforms.beam.parts import PlannedPart
+from transforms.beam.tables import read_table, write_table
+from transforms.identity import chosen
+from transforms.merges import learn_merges
+from transforms.pretokens import COUNTS, add_counts, count_pretokens
+from transforms.tokenizer_file import SPECIAL_TOKENS, tokenizer_json
+
+PARTITIONS = 16
+TABLE_ROWS = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountPart:
+    """Counts the pre-tokens of the documents of a clean part that are in the sample."""
+
+    out: str
+    tokenizer: Tokenizer
+    batch_rows: int
+
+    def setup(self) -> None:
+        count_pretokens(pa.array(["a warm-up compiles the kernel"]))
+
+    def __call__(self, part: PlannedPart) -> PartRecord:
+        clean = Output(**part.work["clean"])
+        sampled = 0
+        tables = []
+        for batch in read_table(self.out, clean, columns=["id", "text"], rows=self.batch_rows):
+            texts = batch.filter(self._sample(batch.column("id"))).column("text")
+            sampled += len(texts)
+            tables.append(count_pretokens(texts))
+        counts = add_counts(tables)
+        output = write_table(self.out, f"{TOKENIZER.folder}/{part.part}.parquet", [counts], COUNTS)
+        left_out = {"not_sampled": clean.rows - sampled} if sampled < clean.rows else {}
+        return PartRecord(
+            stage=part.stage, part=part.part, plan_key=part.plan_key, source=part.source, name=part.name,
+            outputs={"counts": output}, input_bytes=part.size,
+            counts=Counts(came_in=clean.rows, went_out=sampled, dropped=left_out),
+        )
+
+    def _sample(self, ids: pa.Array) -> pa.BooleanArray:
+        settings = self.tokenizer
+        return pa.array(
+            [chosen(i, seed=settings.seed, per_million=settings.sample_per_million) for i in ids.to_pylist()], pa.bool_()
+        )
+
+
+class LearnTokenizer(beam.PTransform):
+    """Commit records of CountPart in; tokenizer.json is written, and named, as the stage's one output."""
+
+    def __init__(self, out: str, settings: Tokenizer) -> None:
+        super().__init__()
+        self._out, self._settings = out, settings
+
+    def expand(self, records: beam.PCollection[PartRecord]) -> beam.PCollection[dict[str, Output]]:
+        return (
+            records
+            | "counts" >> beam.FlatMap(_count_blocks, self._out).with_output_types(tuple[int, bytes])
+            | "gather counts" >> beam.GroupByKey()
+            | "sum" >> beam.Map(_sum).with_output_types(bytes)
+            | "all counts" >> beam.combiners.ToList()
+            | "learn" >> beam.Map(_learn, self._out, self._settings).with_output_types(dict[str, Output])
+        )
+
+
+def _count_blocks(record: PartRecord, out: str) -> Iterator[tuple[int, bytes]]:
+    for batch in read_table(out, record.outputs["counts"], rows=TABLE_ROWS):
+        hashes = [xxhash.xxh3_64_intdigest(p) for p in batch.column("pretoken").cast(pa.binary()).to_pylist()]
+        numbers = np.array(hashes, np.uint64).astype(np.int64) % PARTITIONS
+        for number in np.unique(numbers).tolist():
+            yield number, _packed(batch.filter(pa.array(numbers == number)))
+
+
+def _sum(item: tuple[int, Iterable[bytes]]) -> bytes:
+    return _packed(add_counts(map(_unpacked, item[1])))
+
+
+def _learn(blocks: list[bytes], out: str, settings: Tokenizer) -> dict[str, Output]:
+    bpe = learn_merges(
+        add_counts(map(_unpacked, blocks)), vocab_size=settings.vocab_size, min_count=settings.min_count,
+        special_tokens=SPECIAL_TOKENS,
+    )
+    data = tokenizer_json(bpe, special_tokens=SPECIAL_TOKENS)
+    path = f"{TOKENIZER.folder}/tokenizer.json"
+    xxh3 = files.write_bytes(files.join(out, path), data)
+    return {"tokenizer": Output(path=path, rows=len(bpe.vocab), bytes=len(data), xxh3=xxh3, content=xxh3)}
+
+
+def _packed(batch: pa.RecordBatch) -> bytes:
+    """Arrow IPC of exactly these rows: a pickled slice would carry its parent's buffers."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def _unpacked(block: bytes) -> pa.RecordBatch:
+    return pa.ipc.open_stream(block).read_next_batch()

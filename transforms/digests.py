@@ -1,0 +1,102 @@
+"""Two digests of every output: of the file's bytes, and of its rows, which outlives a change of library."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+
+class DigestingSink:
+    """A binary sink that passes bytes on to another, counting and hashing them (XXH3, 128 bits)."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink, self._hash = sink, xxhash.xxh3_128()
+        self.bytes = 0
+        self.closed = False
+
+    def write(self, data: bytes | memoryview) -> int:
+        self._hash.update(data)
+        self._sink.write(data)
+        self.bytes += memoryview(data).nbytes
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        self._sink.flush()
+
+    def tell(self) -> int:
+        return self.bytes
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Leaves the sink below open: its owner closes it."""
+        self.closed = True
+
+    @property
+    def xxh3(self) -> str:
+        return self._hash.hexdigest()
+
+
+class RowsDigest:
+    """XXH3-128 of rows: for each column its validity, its lengths and its values, each a stream of its own, so that
+    neither batching nor file format nor library version shows in it."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._streams: dict[str, xxhash.xxh3_128] = {}
+        self.rows = 0
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        if not batch.num_rows:
+            return
+        self.rows += batch.num_rows
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            self._feed(name, column)
+
+    @property
+    def hexdigest(self) -> str:
+        names = "".join(f"{f.name}:{f.type}\n" for f in self._schema)
+        total = xxhash.xxh3_128(f"{self.rows}\n{names}".encode())
+        for name in sorted(self._streams):
+            total.update(name.encode() + self._streams[name].digest())
+        return total.hexdigest()
+
+    def _feed(self, name: str, column: pa.Array) -> None:
+        kind = column.type
+        if column.null_count:
+            # said only where there are nulls, by row number, so that a stream does not depend on which batch has them
+            nulls = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False)) + (self.rows - len(column))
+            self._stream(f"{name}?", nulls.astype("<i8"))
+        if pa.types.is_string(kind) or pa.types.is_binary(kind):
+            self._stream(f"{name}#", pc.fill_null(pc.binary_length(column), 0).to_numpy(zero_copy_only=False).astype("<i8"))
+            self._bytes(name, column)
+        elif pa.types.is_list(kind):
+            self._stream(f"{name}#", column.value_lengths().to_numpy(zero_copy_only=False).astype("<i8"))
+            self._feed(f"{name}[]", column.flatten())
+        elif pa.types.is_fixed_size_list(kind):
+            self._feed(f"{name}[]", column.flatten())
+        elif pa.types.is_fixed_size_binary(kind):
+            self._bytes(name, column.cast(pa.binary()))
+        else:
+            integers = column.cast(pa.int64()) if pa.types.is_timestamp(kind) else column
+            filled = pc.fill_null(integers, False if pa.types.is_boolean(kind) else 0)
+            self._stream(name, filled.to_numpy(zero_copy_only=False))
+
+    def _bytes(self, name: str, column: pa.Array) -> None:
+        present = column.drop_null()
+        self._stream(name, b"".join(present.cast(pa.binary()).to_pylist()))
+
+    def _stream(self, name: str, data: bytes | np.ndarray) -> None:
+        stream = self._streams.setdefault(name, xxhash.xxh3_128())
+        stream.update(data if isinstance(data, bytes) else np.ascontiguousarray(data).data)

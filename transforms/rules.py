@@ -1,0 +1,48 @@
+"""Measured columns to a decision: the first rule of a recipe that a document breaks."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.errors import RunError
+from schemas.recipes import Recipe, Rule
+from schemas.signals import SIGNAL_NAMES
+
+RULE_COLUMNS: tuple[str, ...] = (*SIGNAL_NAMES, "language_confidence")
+"""What a rule may name."""
+DECISION_COLUMNS: tuple[str, ...] = ("language", *RULE_COLUMNS)
+"""What `drop_reasons` reads."""
+
+
+def drop_reasons(batch: pa.RecordBatch, *, recipe: Recipe) -> pa.StringArray:
+    """For each document null, which keeps it, or why it is dropped: `language`, else the column of the first rule it
+    breaks. `batch` has DECISION_COLUMNS; bounds are inclusive."""
+    reasons = pa.nulls(batch.num_rows, pa.string())
+    for rule in reversed(recipe.rules):
+        reasons = pc.if_else(_breaks(batch.column(rule.column), rule), rule.column, reasons)
+    if recipe.languages:
+        wanted = pc.is_in(batch.column("language"), pa.array(recipe.languages, pa.string()))
+        reasons = pc.if_else(wanted, reasons, "language")
+    return reasons
+
+
+def check_rules(recipe: Recipe) -> None:
+    """Raises RunError when a rule names a column that nobody produces, or no document could pass."""
+    for rule in recipe.rules:
+        where = f"recipe {recipe.name!r}, rule on {rule.column!r}"
+        if rule.column not in RULE_COLUMNS:
+            raise RunError(f"{where}: no such signal. Known: {', '.join(RULE_COLUMNS)}.")
+        if rule.low is None and rule.high is None:
+            raise RunError(f"{where}: neither low nor high is set, so it does nothing. Set one, or remove the rule.")
+        if rule.low is not None and rule.high is not None and rule.low > rule.high:
+            raise RunError(f"{where}: low {rule.low} is above high {rule.high}, so nothing passes. Swap them.")
+
+
+def _breaks(values: pa.Array, rule: Rule) -> pa.BooleanArray:
+    broken = pa.array([False] * len(values))
+    if rule.low is not None:
+        broken = pc.or_(broken, pc.less(values, rule.low))
+    if rule.high is not None:
+        broken = pc.or_(broken, pc.greater(values, rule.high))
+    return broken
