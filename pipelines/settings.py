@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 
-from pipelines.recipes import recipe_from
+from pipelines.recipes import recipe_from, recipe_named
 from schemas.errors import RunError
 from schemas.recipes import Recipe
 from schemas.records import SCHEMA_VERSION
@@ -21,6 +21,13 @@ class Settings:
 
     recipe: Recipe
     sources: dict[str, Recipe] = field(default_factory=dict)
+
+    def rules(self) -> dict[str, object]:
+        """What decides, source by source, who passes."""
+        return {
+            source: [list(recipe.languages), [dataclasses.asdict(rule) for rule in recipe.rules]]
+            for source, recipe in sorted(self.sources.items())
+        }
 
 
 def write_settings(out: str, settings: Settings) -> None:
@@ -44,6 +51,17 @@ def read_settings(out: str) -> Settings:
         recipe=recipe_from(data["recipe"], where=path),
         sources={name: recipe_from(fields, where=f"{path}, {name}") for name, fields in data["sources"].items()},
     )
+
+
+def settings_of(out: str, recipe: str | None) -> Settings:
+    """The run's settings; with `recipe` given, that one for the run and all its sources."""
+    kept = read_settings(out)
+    if recipe is None:
+        return kept
+    chosen = recipe_named(recipe)
+    changed = Settings(recipe=chosen, sources=dict.fromkeys(kept.sources, chosen))
+    write_settings(out, changed)
+    return changed
 
 
 def check_output(out: str) -> None:

@@ -1,0 +1,40 @@
+"""The main job: raw archives in, token shards out.
+
+    python -m pipelines.clean --input 'crawl/*.warc.gz' --output OUT
+
+runs ingest, dedupe, filter, tokenizer, encode and report, each unless it is already complete. Run the same command again
+after anything went wrong: finished parts are kept, changed ones are redone with everything after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipelines.dedupe import dedupe
+from pipelines.encode import encode
+from pipelines.filter import sieve
+from pipelines.ingest import ingest, prepare
+from pipelines.options import parse
+from pipelines.report import report
+from pipelines.run import main
+from pipelines.tokenizer import tokenizer
+from pipelines.whole import locked, write_whole
+
+
+def run(argv: Sequence[str] | None) -> None:
+    options = parse(argv, command="clean", about=__doc__, needs_input=True)
+    with locked(options.output):
+        settings, found = prepare(options)
+        manifests = [
+            ingest(options, settings, found),
+            dedupe(options, settings),
+            sieve(options, settings),
+            tokenizer(options, settings),
+            encode(options, settings),
+        ]
+        write_whole(options.output, manifests)
+        report(options.output)
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,83 @@
+"""Stage 1: archives to documents/, with everything that will be asked of a document measured once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import apache_beam as beam
+
+from pipelines.fingerprints import library_versions, stage_fingerprint
+from pipelines.inputs import InputFile, list_files, parse_input
+from pipelines.models import language_model_path
+from pipelines.options import Options, parse
+from pipelines.recipes import WEB_EN, recipe_named
+from pipelines.run import Work, main, run_stage
+from pipelines.settings import Settings, check_output, write_settings
+from schemas.records import Manifest
+from schemas.stages import INGEST
+from transforms.beam.ingest import IngestPart
+from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest
+from transforms.identity import fingerprint, part_name
+from transforms.language import MODEL_SHA256
+
+CODE = "transforms.beam.ingest"
+
+
+def run(argv: Sequence[str] | None) -> None:
+    options = parse(argv, command="ingest", about=__doc__, needs_input=True)
+    settings, found = prepare(options)
+    ingest(options, settings, found)
+
+
+def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
+    """Checks everything that can be checked before a worker starts, and writes run.json."""
+    check_output(options.output)
+    recipe = recipe_named(options.recipe) if options.recipe else WEB_EN
+    inputs = [parse_input(text) for text in options.inputs]
+    named = {i.source: recipe_named(i.recipe) for i in inputs if i.recipe}
+    found = list_files(inputs)
+    settings = Settings(recipe=recipe, sources={f.source: named.get(f.source, recipe) for f in found})
+    write_settings(options.output, settings)
+    return settings, found
+
+
+def ingest(options: Options, settings: Settings, found: list[InputFile]) -> Manifest:
+    process = IngestPart(
+        out=options.output,
+        extracts={source: recipe.extract for source, recipe in settings.sources.items()},
+        dedupe=settings.recipe.dedupe,
+        model=language_model_path(options.language_model),
+        batch_rows=options.batch_rows,
+    )
+
+    def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
+        plan | ProcessParts(options.output, process) | WriteManifest(options.output, blank)
+
+    return run_stage(options, work(settings, found), graph)
+
+
+def work(settings: Settings, found: list[InputFile]) -> Work:
+    """One part a file, in order of its name, which no other input can change."""
+    parts = [_part(settings, file) for file in found]
+    parts = [dataclasses.replace(p, number=k) for k, p in enumerate(sorted(parts, key=lambda p: p.part))]
+    return Work(
+        stage=INGEST, parts=parts, settings=None, libraries=library_versions(CODE),
+        recipes={source: dataclasses.asdict(recipe.extract) for source, recipe in settings.sources.items()},
+    )
+
+
+def _part(settings: Settings, file: InputFile) -> PlannedPart:
+    dedupe = settings.recipe.dedupe
+    signature = [dedupe.ngram, dedupe.bands, dedupe.rows, dedupe.seed]
+    extract = dataclasses.asdict(settings.sources[file.source].extract)
+    key = [file.source, file.name, file.found.identity, extract, signature, MODEL_SHA256, stage_fingerprint(CODE)]
+    return PlannedPart(
+        stage=INGEST.name, part=part_name(source=file.source, file=file.name), plan_key=fingerprint(key),
+        source=file.source, name=file.name, number=0, size=file.found.size, work={"path": file.found.path},
+    )
+
+
+if __name__ == "__main__":
+    main(run)
+

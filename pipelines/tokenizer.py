@@ -1,0 +1,66 @@
+"""Stage 4: a byte-level BPE tokenizer from the pre-token counts of clean/; tokenizer/tokenizer.json."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import apache_beam as beam
+
+from pipelines.fingerprints import library_versions, stage_fingerprint
+from pipelines.options import Options, parse
+from pipelines.run import Work, main, needed, run_stage
+from pipelines.settings import Settings, settings_of
+from schemas.errors import RunError
+from schemas.records import Manifest
+from schemas.stages import FILTER, TOKENIZER
+from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest
+from transforms.beam.tokenizer import CountPart, LearnTokenizer
+from transforms.identity import fingerprint
+
+CODE = "transforms.beam.tokenizer"
+
+
+def run(argv: Sequence[str] | None) -> None:
+    options = parse(argv, command="tokenizer", about=__doc__, needs_input=False)
+    tokenizer(options, settings_of(options.output, options.recipe))
+
+
+def tokenizer(options: Options, settings: Settings) -> Manifest:
+    process = CountPart(out=options.output, tokenizer=settings.recipe.tokenizer, batch_rows=options.batch_rows)
+
+    def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
+        records = plan | ProcessParts(options.output, process)
+        learnt = records | LearnTokenizer(options.output, settings.recipe.tokenizer)
+        records | WriteManifest(options.output, blank, learnt)
+
+    return run_stage(options, work(settings, needed(options.output, FILTER)), graph)
+
+
+def work(settings: Settings, clean: Manifest) -> Work:
+    """Raises RunError if no document is left to learn from."""
+    if not clean.counts.went_out:
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in clean.counts.dropped.items()) or "there were none"
+        raise RunError(
+            f"filter: of {clean.counts.came_in:,} documents none is left ({reasons}), so there is nothing to learn a "
+            "tokenizer from. Look at dropped/, at dead_letters/ and at the recipe."
+        )
+    how = settings.recipe.tokenizer
+    parts = [
+        PlannedPart(
+            stage=TOKENIZER.name, part=record.part, source=record.source, name=record.name, number=number,
+            plan_key=fingerprint(
+                [record.part, record.outputs["clean"].xxh3, how.sample_per_million, how.seed, stage_fingerprint(CODE)]
+            ),
+            size=record.outputs["clean"].bytes, work={"clean": dataclasses.asdict(record.outputs["clean"])},
+        )
+        for number, record in enumerate(clean.parts)
+    ]
+    return Work(
+        stage=TOKENIZER, parts=parts, settings=dataclasses.asdict(how), libraries=library_versions(CODE),
+        recipes={"tokenizer": dataclasses.asdict(how)},
+    )
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,68 @@
+"""A run as a whole: one at a time in an output directory, and one manifest over its stages."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+
+from schemas.errors import RunError
+from schemas.records import SCHEMA_VERSION, ConservationError, Manifest
+from schemas.stages import BY_NAME, ENCODE
+from transforms.beam import files
+
+
+@contextlib.contextmanager
+def locked(out: str) -> Iterator[None]:
+    """Keeps a second run out of a local output directory; the lock goes with the process, however it ends."""
+    if not files.is_local(out):
+        yield
+        return
+    import fcntl
+
+    path = os.path.join(out, ".lock")
+    try:
+        os.makedirs(out, exist_ok=True)
+        lock = open(path, "w")
+    except OSError as error:
+        raise RunError(f"--output {out}: {error.strerror}. Choose a folder that you may write to.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(f"--output {out}: another run is writing here. Wait for it, or give another --output.") from None
+        yield
+
+
+def write_whole(out: str, manifests: Sequence[Manifest]) -> None:
+    """Checks the account from stage to stage and writes OUT/manifest.json: digests and counts, and the data set's id."""
+    check_whole(manifests)
+    with files.open_read(files.join(out, ENCODE.folder, "manifest.json")) as file:
+        dataset_id = json.load(file)["dataset_id"]
+    stages = {
+        m.stage: {
+            "folder": BY_NAME[m.stage].folder, "digest": m.digest, "came_in": m.counts.came_in,
+            "went_out": m.counts.went_out, "dropped": m.counts.dropped, "dead_letters": m.counts.dead_letters,
+        }
+        for m in manifests
+    }
+    whole = {"schema_version": SCHEMA_VERSION, "dataset_id": dataset_id, "stages": stages}
+    files.write_bytes(files.join(out, "manifest.json"), (json.dumps(whole, indent=1, sort_keys=True) + "\n").encode())
+
+
+def check_whole(manifests: Sequence[Manifest]) -> None:
+    """What left one stage came into the next. Dedupe loses nothing: the documents it names are dropped by filter.
+
+    Raises ConservationError, naming the two stages."""
+    ingest, dedupe, sieve, *after = manifests
+    pairs = [(ingest, ingest.counts.went_out, m) for m in (dedupe, sieve)]
+    pairs += [(sieve, sieve.counts.went_out, m) for m in after]
+    for before, went_out, stage in pairs:
+        if stage.counts.came_in != went_out:
+            raise ConservationError(
+                f"{before.stage} gave {went_out:,} documents, but {stage.counts.came_in:,} came into {stage.stage}. "
+                f"Documents were lost or doubled: remove {BY_NAME[stage.stage].folder}/ and run the same command again."
+            )
+
+
