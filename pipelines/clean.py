@@ -2,8 +2,8 @@
 
     python -m pipelines.clean --input 'crawl/*.warc.gz' --output OUT
 
-runs ingest, dedupe, filter, tokenizer, encode and report, each unless it is already complete. Run the same command again
-after anything went wrong: finished parts are kept, changed ones are redone with everything after them.
+runs ingest, dedupe, filter, tokenizer, encode and report, each unless it is already complete. Run the same command
+again after anything went wrong: finished parts are kept, changed ones are redone with everything after them.
 """
 
 from __future__ import annotations

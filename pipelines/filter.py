@@ -52,7 +52,9 @@ def work(settings: Settings, documents: Manifest, duplicates: Manifest) -> Work:
                 number=number, size=record.outputs["documents"].bytes, work=inputs,
             )
         )
-    return Work(stage=FILTER, parts=parts, settings=None, libraries=library_versions(CODE), recipes=dict(settings.rules()))
+    return Work(
+        stage=FILTER, parts=parts, settings=None, libraries=library_versions(CODE), recipes=settings.rules(),
+    )
 
 
 if __name__ == "__main__":

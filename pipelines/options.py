@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -100,9 +99,3 @@ def _check_known(rest: list[str], ours: argparse.ArgumentParser) -> None:
     given = unknown[0].split("=")[0]
     near = difflib.get_close_matches(given, names, n=1)
     raise RunError(f"{given}: no such option.{f' Did you mean {near[0]}?' if near else ''} See --help.")
-
-
-def show(path: str) -> str:
-    """A path as a person would type it."""
-    relative = os.path.relpath(path) if "://" not in path else path
-    return relative if len(relative) < len(path) else path

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
-from pipelines.options import Options, show
+from pipelines.options import Options
 from pipelines.settings import check_version
 from pipelines.watch import watched
 from schemas.errors import RunError
@@ -61,7 +61,8 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
         pipeline.run().wait_until_finish()
     manifest = read_manifest(options.output, work.stage)
     if manifest is None:
-        raise RunError(f"{work.stage.name}: the runner finished but {manifest_path(options.output, work.stage)} is not there.")
+        path = manifest_path(options.output, work.stage)
+        raise RunError(f"{work.stage.name}: the runner finished, but {path} is not there. Run the same command again.")
     say(f"{work.stage.name:9} {_summary(manifest)} in {time.monotonic() - started:.1f} s")
     return manifest
 
@@ -92,7 +93,9 @@ def needed(out: str, stage: Stage) -> Manifest:
     """The manifest of a stage that must have run before. Raises RunError if it has not."""
     manifest = read_manifest(out, stage)
     if manifest is None:
-        raise RunError(f"{out}: the stage {stage.name} is not complete here. Run pipelines.{stage.name}, or pipelines.clean.")
+        raise RunError(
+            f"{out}: the stage {stage.name} is not complete here. Run pipelines.{stage.name}, or pipelines.clean."
+        )
     return manifest
 
 
@@ -123,7 +126,8 @@ def readable_errors(stage: Stage):  # type: ignore[no-untyped-def]
 
 
 def _first_words(message: str) -> str:
-    return message.split(" [while running")[0].split("\n")[0].removesuffix('"').removesuffix("'")
+    line = message.partition("\n")[0].partition(" [while running")[0]
+    return line.removesuffix('"').removesuffix("'")
 
 
 def say(line: str) -> None:

@@ -32,7 +32,9 @@ def watched(options: Options, stage: Stage, parts: Sequence[PlannedPart]) -> Ite
         yield
         return
     over = threading.Event()
-    progress = Progress(stage=stage, out=options.output, parts={p.part: p for p in parts}) if sys.stderr.isatty() else None
+    progress = None
+    if sys.stderr.isatty():
+        progress = Progress(stage=stage, out=options.output, parts={p.part: p for p in parts})
     watcher = threading.Thread(target=_watch, args=(options, stage, progress, over), daemon=True)
     watcher.start()
     try:
@@ -60,7 +62,7 @@ def _watch(options: Options, stage: Stage, progress: Progress | None, over: thre
 
 
 def _give_up(options: Options, stage: Stage, lost: set[int], alive: set[int]) -> None:
-    """Names what the lost workers were writing, stops the others and this process: the runner would wait for ever."""
+    """Names what the lost workers were writing, then ends the others and this process: the runner would wait on."""
     writing = [f for pid in sorted(lost) for f in files.parts_written_by(options.output, pid)]
     names = ", ".join(sorted({os.path.relpath(f, options.output) for f in writing})) or "no part at that moment"
     sys.stderr.write(

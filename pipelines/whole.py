@@ -31,12 +31,12 @@ def locked(out: str) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise RunError(f"--output {out}: another run is writing here. Wait for it, or give another --output.") from None
+            raise RunError(f"--output {out}: another run is writing here. Wait, or give another --output.") from None
         yield
 
 
 def write_whole(out: str, manifests: Sequence[Manifest]) -> None:
-    """Checks the account from stage to stage and writes OUT/manifest.json: digests and counts, and the data set's id."""
+    """Checks the account from stage to stage and writes OUT/manifest.json: digests, counts and the data set's id."""
     check_whole(manifests)
     with files.open_read(files.join(out, ENCODE.folder, "manifest.json")) as file:
         dataset_id = json.load(file)["dataset_id"]

@@ -11,8 +11,8 @@ PROVENANCE: tuple[Column, ...] = (
     Column(name="id", type=ID, meaning="document id: hash of source, file, offset and inner_offset"),
     Column(name="source", type=pa.string(), meaning="the input's name, a component of the training mixture"),
     Column(name="file", type=pa.string(), meaning="logical name of the archive: its path below the source's root"),
-    Column(name="offset", type=pa.int64(), meaning="byte in the file where the record's gzip member, or the record, starts"),
-    Column(name="inner_offset", type=pa.int64(), meaning="byte in the inflated member where the record starts; 0 if first"),
+    Column(name="offset", type=pa.int64(), meaning="byte in the file where the record, or its gzip member, starts"),
+    Column(name="inner_offset", type=pa.int64(), meaning="byte in the inflated member where the record starts"),
     Column(name="record_id", type=pa.string(), meaning="the archive's own name for the record", nullable=True),
     Column(name="url", type=pa.string(), meaning="address the page was fetched from", nullable=True),
     Column(name="date", type=pa.timestamp("s", tz="UTC"), meaning="when it was fetched, or made", nullable=True),
@@ -22,7 +22,7 @@ PROVENANCE: tuple[Column, ...] = (
 TEXT = Column(name="text", type=pa.string(), meaning="main text, UTF-8")
 LANGUAGE: tuple[Column, ...] = (
     Column(name="language", type=pa.string(), meaning="label of lid.176, an ISO 639 code"),
-    Column(name="language_confidence", type=pa.int32(), meaning="its confidence in ten-thousandths, rounded: 6500 is 0.65"),
+    Column(name="language_confidence", type=pa.int32(), meaning="in ten-thousandths, rounded: 6500 is 0.65"),
 )
 IDENTITY: tuple[Column, ...] = (
     Column(name="digest", type=ID, meaning="BLAKE2b-128 of the text's UTF-8 bytes: equal texts have equal digests"),
@@ -39,7 +39,8 @@ CLEAN_COLUMNS = (*PROVENANCE, TEXT, *LANGUAGE, *SIGNALS, IDENTITY[0], *CLUSTER)
 DROPPED_COLUMNS = (
     PROVENANCE[0],
     Column(name="row", type=pa.int64(), meaning="its row in the part of the same name in documents/, from 0"),
-    Column(name="reason", type=pa.string(), meaning="language, the column of the first rule it broke, exact_duplicate or near_duplicate"),
+    Column(name="reason", type=pa.string(),
+           meaning="language, the column of the first rule it broke, exact_duplicate or near_duplicate"),
 )
 DUPLICATE_COLUMNS = (
     PROVENANCE[0],

@@ -34,6 +34,6 @@ SIGNALS: tuple[Column, ...] = (
     _ratio("duplicate_line_ratio", "share of lines that repeat an earlier line (Gopher table A1: at most 0.30)"),
     _ratio("duplicate_line_char_ratio", "share of code points in such lines (Gopher table A1: at most 0.20)"),
     _ratio("duplicate_paragraph_ratio", "share of paragraphs that repeat an earlier one (Gopher table A1: at most 0.30)"),
-    _ratio("duplicate_paragraph_char_ratio", "share of code points in such paragraphs (Gopher table A1: at most 0.20)"),
+    _ratio("duplicate_paragraph_char_ratio", "share of code points in these (Gopher table A1: at most 0.20)"),
 )
 SIGNAL_NAMES: tuple[str, ...] = tuple(s.name for s in SIGNALS)

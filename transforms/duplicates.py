@@ -61,8 +61,8 @@ def blocks_by(numbers: npt.NDArray[np.int64], rows: npt.NDArray[np.void] | Pairs
     """`rows` as one packed block for each of the `numbers` beside them."""
     order = np.argsort(numbers, kind="stable")
     found, starts = np.unique(numbers[order], return_index=True)
-    for number, block in zip(found.tolist(), np.split(rows[order], starts[1:]), strict=True):
-        yield number, block.tobytes()
+    for number, start, end in zip(found.tolist(), starts, [*starts[1:], len(rows)], strict=False):
+        yield number, rows[order[start:end]].tobytes()
 
 
 def bucket_keys(bands: npt.NDArray[np.uint64], digests: npt.NDArray[np.uint64], nodes: Nodes, signed: Nodes) -> Pairs:

@@ -129,13 +129,12 @@ def _merge_word(
     s: _State,
     slots: npt.NDArray[np.int32],
     tokens: npt.NDArray[np.int32],
-    word: int,
-    count: int,
-    pair: tuple[int, int],
-    new: int,
+    place: tuple[int, int],
+    merge: tuple[int, int, int],
 ) -> int:
-    """Merges `pair` into `new` in the word's tokens, in place, from the left. Returns how many tokens are left."""
-    left, right = pair
+    """Merges in a word's tokens, in place, from the left. `place` is the word and how often it occurs, `merge` the
+    left, right and new token. Returns how many tokens are left."""
+    (word, count), (left, right, new) = place, merge
     length, read, wrote = len(tokens), 0, 0
     while read < length:
         if tokens[read] != left or read + 1 >= length or tokens[read + 1] != right:
@@ -192,7 +191,7 @@ def merge_loop(
             begin = ends[word]
             slots = _with_room(s, slots, 2 * lengths[word])
             live = tokens[begin : begin + lengths[word]]
-            lengths[word] = _merge_word(s, slots, live, word, counts[word], (left, right), new)
+            lengths[word] = _merge_word(s, slots, live, (word, counts[word]), (left, right, new))
             node = s.following[node]
         _queue_pairs(s, queue, first)
         merges.append((left, right))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -102,15 +103,16 @@ def bucket_blocks(part: PlannedPart, settings: DedupeSettings) -> Iterator[Block
     recipe = settings.recipe.dedupe
     columns = [*DECISION_COLUMNS, "digest", "signature"]
     for first, batch in _read(part, settings, columns):
-        rows = np.arange(first, first + batch.num_rows)
+        compared = pa.array([True] * batch.num_rows)
         if not recipe.before_rules:
-            kept = pc.is_null(drop_reasons(batch, recipe=settings.recipes[part.source]))
-            batch, rows = batch.filter(kept), rows[kept.to_numpy(zero_copy_only=False)]
+            compared = pc.is_null(drop_reasons(batch, recipe=settings.recipes[part.source]))
+        rows = first + np.flatnonzero(compared.to_numpy(zero_copy_only=False))
         nodes = pure.node_numbers(part.number, rows)
-        signature = batch.column("signature")
+        signature = batch.column("signature").filter(compared)
         signed = nodes[signature.is_valid().to_numpy(zero_copy_only=False)]
         hashes = bands(signature.drop_null(), bands=recipe.bands, rows=recipe.rows)
-        pairs = pure.bucket_keys(hashes, pure.halves(batch.column("digest")), nodes, signed)
+        digests = pure.halves(batch.column("digest").filter(compared))
+        pairs = pure.bucket_keys(hashes, digests, nodes, signed)
         yield from pure.blocks_by(pure.partitions_of(pairs[:, 0], settings.partitions), pairs)
 
 
@@ -121,7 +123,7 @@ def rows_by_part(forest: bytes) -> Iterator[Block]:
     yield from pure.blocks_by(parts, members)
 
 
-def member_blocks(item: tuple[int, dict[str, list]], settings: DedupeSettings) -> Iterator[Block]:
+def member_blocks(item: tuple[int, dict[str, list[Any]]], settings: DedupeSettings) -> Iterator[Block]:
     """(partition, packed MEMBER rows) of a part's documents that have duplicates: what decides who survives."""
     [part], blocks = item[1]["part"], item[1]["rows"]
     members = _pairs(b"".join(blocks))
@@ -155,7 +157,7 @@ def duplicate_rows(blocks: Iterable[bytes], ids: pa.FixedSizeBinaryArray) -> pa.
     return pa.RecordBatch.from_arrays(columns, schema=DUPLICATES)
 
 
-def _write_part(item: tuple[int, dict[str, list]], settings: DedupeSettings) -> PartRecord:
+def _write_part(item: tuple[int, dict[str, list[Any]]], settings: DedupeSettings) -> PartRecord:
     [part], blocks = item[1]["part"], item[1]["verdicts"]
     record = committed(settings.out, part)
     if record:

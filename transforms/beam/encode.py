@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import IO, cast
 
 import apache_beam as beam
 import numpy as np
@@ -78,7 +79,8 @@ class EncodePart:
             yield from read_table(self.out, Output(**clean), columns=columns, rows=self.batch_rows)
 
     def _close(
-        self, part: PlannedPart, split: str, tokens: _Tokens, outputs: dict[str, Output], tallies: dict[str, dict[str, int]]
+        self, part: PlannedPart, split: str, tokens: _Tokens, outputs: dict[str, Output],
+        tallies: dict[str, dict[str, int]],
     ) -> None:
         """Writes what was gathered as a shard, if anything was, and starts the split anew."""
         if not tokens.ids:
@@ -91,7 +93,7 @@ class EncodePart:
         for suffix, write in ((".arrow", write_arrow), (".tfrecord", write_tfrecord)):
             path = f"{ENCODE.folder}/{base}{suffix}"
             with files.create(files.join(self.out, path)) as sink:
-                write(batch, sink)
+                write(batch, cast(IO[bytes], sink))
             outputs[base + suffix] = Output(
                 path=path, rows=batch.num_rows, bytes=sink.bytes, xxh3=sink.xxh3, content=rows.hexdigest
             )
@@ -166,7 +168,7 @@ def _write_manifest(records: list[PartRecord], part: EncodePart) -> dict[str, Ou
         tokenizer_digest=part.tokenizer.xxh3, vocab_size=len(sizes),
         special_ids={name: i for i, name in enumerate(SPECIAL_TOKENS)}, seq_len=part.encode.seq_len,
         token_dtype=str(shards.token_type(len(sizes))), sources=part.sources, languages=part.languages, splits=splits,
-        totals=shards.totals_of(splits), token_bytes="token_bytes.npy",
+        totals=shards.totals_of(splits), token_bytes="token_bytes.npy",  # noqa: S106
         dataset_id=shards.dataset_id(s for split in splits.values() for s in split),
     )
     return {

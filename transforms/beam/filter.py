@@ -47,7 +47,8 @@ class FilterPart:
             stage=part.stage, part=part.part, plan_key=part.plan_key, source=part.source, name=part.name,
             outputs={"clean": clean.output, "dropped": dropped.output}, input_bytes=part.size, text_bytes=text_bytes,
             counts=Counts(
-                came_in=part.work["documents"]["rows"], went_out=clean.output.rows, dropped=dict(sorted(reasons.items()))
+                came_in=part.work["documents"]["rows"], went_out=clean.output.rows,
+                dropped=dict(sorted(reasons.items())),
             ),
             tallies={"language": dict(sorted(languages.items()))},
         )

@@ -1,4 +1,4 @@
-"""Tables of a part as Parquet: written in fixed row groups with both digests, read back with their checksums checked."""
+"""Tables of a part as Parquet: written in fixed row groups with both digests, read back with checksums checked."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def write_table(out: str, path: str, batches: Iterable[pa.RecordBatch], schema: 
     return table.output
 
 
-def read_table(out: str, output: Output, *, columns: Iterable[str] | None = None, rows: int) -> Iterator[pa.RecordBatch]:
+def read_table(
+    out: str, output: Output, *, columns: Iterable[str] | None = None, rows: int
+) -> Iterator[pa.RecordBatch]:
     """A committed table in batches of at most `rows`. Raises RunError if the file cannot be what its record says."""
     path = files.join(out, output.path)
     remedy = f"It was changed or damaged since it was written. Remove {path} and run the same command again."

@@ -58,9 +58,8 @@ class CountPart:
 
     def _sample(self, ids: pa.Array) -> pa.BooleanArray:
         settings = self.tokenizer
-        return pa.array(
-            [chosen(i, seed=settings.seed, per_million=settings.sample_per_million) for i in ids.to_pylist()], pa.bool_()
-        )
+        seed, per_million = settings.seed, settings.sample_per_million
+        return pa.array([chosen(i, seed=seed, per_million=per_million) for i in ids.to_pylist()], pa.bool_())
 
 
 class LearnTokenizer(beam.PTransform):
@@ -109,7 +108,8 @@ def _packed(batch: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
 
 
 def _unpacked(block: bytes) -> pa.RecordBatch:
