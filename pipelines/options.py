@@ -81,10 +81,7 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
 def _beam_arguments(runner: str, workers: int, *, local: bool) -> list[str]:
     """Beam's own DirectRunner downloads Prism when it can, so the same command would run on two engines by network
     weather: ours is always the in-process one."""
-    if not local:
-        return [f"--runner={runner}"]
-    arguments = ["--runner=FnApiRunner", f"--direct_num_workers={workers}"]
-    return arguments + (["--direct_running_mode=multi_processing"] if workers > 1 else [])
+    return ["--runner=FnApiRunner", f"--direct_num_workers={workers}"] if local else [f"--runner={runner}"]
 
 
 def _check_known(rest: list[str], ours: argparse.ArgumentParser) -> None:

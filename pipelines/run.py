@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
+from pipelines.local import ending_with_its_workers, local_runner
 from pipelines.options import Options
 from pipelines.settings import check_version
-from pipelines.watch import watched
+from pipelines.watch import shown
 from schemas.errors import RunError
 from schemas.records import ConservationError, Manifest, manifest_from_json
 from schemas.stages import STAGES, Stage
@@ -55,8 +56,12 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
         stage=work.stage.name, plan_key=work.plan_key, recipes=work.recipes, libraries=work.libraries,
     )
     started = time.monotonic()
-    with watched(options, work.stage, work.parts), readable_errors(work.stage):
-        pipeline = beam.Pipeline(options=options.beam)
+    with (
+        shown(options.output, work.stage, work.parts),
+        ending_with_its_workers(options, work.stage),
+        readable_errors(work.stage),
+    ):
+        pipeline = beam.Pipeline(runner=local_runner(options) if options.local else None, options=options.beam)
         graph(pipeline | "plan" >> beam.Create([plan_path(options.output, work.stage)]), blank)
         pipeline.run().wait_until_finish()
     manifest = read_manifest(options.output, work.stage)

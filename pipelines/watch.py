@@ -1,105 +1,43 @@
-"""What goes on while a stage runs: progress from commit records, and workers that die.
-
-Beam's local runner shows counters only at the end, and waits for ever for a worker process that was killed. So a thread
-beside it counts the commit records of the stage's parts, and watches the worker processes.
-"""
+"""Progress of a stage on a terminal, from its commit records: Beam's local runner shows counters only at the end."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.options import Options
 from schemas.records import part_from_json
 from schemas.stages import Stage
 from transforms.beam import files
 from transforms.beam.parts import PlannedPart, record_path
 
-TICK_S = 0.5
-PROGRESS_S = 1.0
+TICK_S = 1.0
 
 
 @contextlib.contextmanager
-def watched(options: Options, stage: Stage, parts: Sequence[PlannedPart]) -> Iterator[None]:
-    """Shows progress on a terminal while the block runs, and ends the process if a worker of it dies."""
-    if not files.is_local(options.output):
+def shown(out: str, stage: Stage, parts: Sequence[PlannedPart]) -> Iterator[None]:
+    """Draws one line again and again while the block runs, if stderr is a terminal and `out` is local."""
+    if not sys.stderr.isatty() or not files.is_local(out):
         yield
         return
     over = threading.Event()
-    progress = None
-    if sys.stderr.isatty():
-        progress = Progress(stage=stage, out=options.output, parts={p.part: p for p in parts})
-    watcher = threading.Thread(target=_watch, args=(options, stage, progress, over), daemon=True)
-    watcher.start()
+    progress = Progress(stage=stage, out=out, parts={p.part: p for p in parts})
+    thread = threading.Thread(target=_show, args=(progress, over), daemon=True)
+    thread.start()
     try:
         yield
     finally:
         over.set()
-        watcher.join()
-        if progress:
-            progress.clear()
+        thread.join()
+        progress.clear()
 
 
-def _watch(options: Options, stage: Stage, progress: Progress | None, over: threading.Event) -> None:
-    workers: set[int] = set()
-    shown = 0.0
+def _show(progress: Progress, over: threading.Event) -> None:
     while not over.wait(TICK_S):
-        if options.local and options.workers > 1:
-            alive = worker_processes()
-            lost = workers - alive
-            if lost and not over.wait(TICK_S):  # workers also end with their stage: give it time to say so
-                _give_up(options, stage, lost, alive)
-            workers |= alive
-        if progress and time.monotonic() - shown >= PROGRESS_S:
-            progress.show()
-            shown = time.monotonic()
-
-
-def _give_up(options: Options, stage: Stage, lost: set[int], alive: set[int]) -> None:
-    """Names what the lost workers were writing, then ends the others and this process: the runner would wait on."""
-    writing = [f for pid in sorted(lost) for f in files.parts_written_by(options.output, pid)]
-    names = ", ".join(sorted({os.path.relpath(f, options.output) for f in writing})) or "no part at that moment"
-    sys.stderr.write(
-        f"\nwinnow: {stage.name}: worker process {', '.join(map(str, sorted(lost)))} was killed while it wrote {names}. "
-        "If it was short of memory, use fewer --workers. Finished parts are kept: run the same command again.\n"
-    )
-    sys.stderr.flush()
-    for pid in alive:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    os._exit(3)
-
-
-def worker_processes() -> set[int]:
-    """Process ids of Beam's worker processes below this one (Linux; empty elsewhere)."""
-    parents: dict[int, int] = {}
-    workers: set[int] = set()
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat") as stat, open(f"/proc/{name}/cmdline", "rb") as command:
-                state, parent = stat.read().rpartition(")")[2].split()[:2]
-                line = command.read()
-        except OSError:
-            continue
-        if state != "Z":
-            parents[int(name)] = int(parent)
-            if b"sdk_worker_main" in line and not line.startswith(b"/bin/sh"):
-                workers.add(int(name))
-    return {pid for pid in workers if os.getpid() in _ancestors(pid, parents)}
-
-
-def _ancestors(pid: int, parents: dict[int, int]) -> Iterator[int]:
-    while pid in parents:
-        pid = parents[pid]
-        yield pid
+        progress.show()
 
 
 @dataclass(kw_only=True)

@@ -6,7 +6,8 @@ import contextlib
 import errno
 import io
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -15,6 +16,8 @@ from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import RunError
 from transforms.digests import DigestingSink
+
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>[0-9]+)\.tmp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,14 +144,13 @@ def temporary_name(path: str, process: int) -> str:
     return os.path.join(folder, f".{name}.{process}.tmp")
 
 
-def parts_written_by(folder: str, process: int) -> list[str]:
-    """The files that `process` had open for writing below `folder`, as they would have been called."""
-    ending = f".{process}.tmp"
+def half_written(folder: str, alive: Container[int]) -> list[str]:
+    """The files below `folder` whose writer is not `alive` any more, as they would have been called."""
     return sorted(
-        os.path.join(parent, name.removeprefix(".").removesuffix(ending))
+        os.path.join(parent, m["name"])
         for parent, _, names in os.walk(folder)
-        for name in names
-        if name.startswith(".") and name.endswith(ending)
+        for m in map(_TEMPORARY.fullmatch, names)
+        if m and int(m["process"]) not in alive
     )
 
 
@@ -156,7 +158,7 @@ def clear_temporaries(folder: str) -> None:
     """Removes what a killed run left half-written below a stage's folder."""
     for parent, _, names in os.walk(folder):
         for name in names:
-            if name.startswith(".") and name.endswith(".tmp"):
+            if _TEMPORARY.fullmatch(name):
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(os.path.join(parent, name))
 

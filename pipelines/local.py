@@ -1,0 +1,87 @@
+"""The in-process runner, with its worker processes quiet and watched.
+
+Beam's local runner waits for ever for a worker process that was killed. It does learn of the death: a thread of its own
+fails with the exit code. That is where we end the run, naming the part that the worker was writing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+from pipelines.options import Options
+from schemas.stages import Stage
+from transforms.beam import files
+
+_DEATH = "Worker subprocess exited with return code"
+"""What Beam 2.77's local_job_service raises in the thread that waits for a worker."""
+WORKER_LOST = 3
+"""Exit status of a run that lost a worker."""
+
+
+def local_runner(options: Options) -> FnApiRunner:
+    """Beam's in-process runner; with several workers, each a process whose chatter goes to OUT/workers.log."""
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors reach us as exceptions, and are told once
+    if options.workers == 1:
+        return FnApiRunner()
+    log = os.path.join(options.output, "workers.log") if files.is_local(options.output) else os.devnull
+    command = f"exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main 2>>{shlex.quote(log)}"
+    return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(command))
+
+
+@contextlib.contextmanager
+def ending_with_its_workers(options: Options, stage: Stage) -> Iterator[None]:
+    """While the block runs, the death of a worker process ends this process, with a message, within a second."""
+    usual = threading.excepthook
+
+    def told(failure: threading.ExceptHookArgs) -> None:
+        if str(failure.exc_value).startswith(_DEATH):
+            _give_up(options, stage, str(failure.exc_value))
+        usual(failure)
+
+    threading.excepthook = told
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
+
+
+def _give_up(options: Options, stage: Stage, death: str) -> None:
+    """Names what dead workers were writing, ends the others, and then this process: the runner would wait on."""
+    alive = worker_processes()
+    parts = {os.path.relpath(path, options.output) for path in files.half_written(options.output, alive)}
+    sys.stderr.write(
+        f"\nwinnow: {stage.name}: a worker process died (exit status {death.rpartition(' ')[2]}; 137 is a kill) while it "
+        f"wrote {', '.join(sorted(parts)) or 'nothing'}. If memory was short, use fewer --workers; its last words are in "
+        f"{os.path.join(options.output, 'workers.log')}. Finished parts are kept: run the same command again.\n"
+    )
+    sys.stderr.flush()
+    for process in alive:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    os._exit(WORKER_LOST)
+
+
+def worker_processes() -> set[int]:
+    """Process ids of this process's children (Linux; empty elsewhere), zombies left out."""
+    children = set()
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat") as stat:
+                state, parent = stat.read().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state != "Z" and int(parent) == os.getpid():
+            children.add(int(name))
+    return children
