@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
-import importlib.util
 import sys
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 from transforms.identity import fingerprint
 
 OURS = ("schemas", "transforms")
+ROOT = Path(__file__).resolve().parents[1]
+"""Where our packages lie, side by side."""
 
 
 @cache
@@ -42,7 +43,7 @@ def _closure(module: str) -> tuple[dict[str, str], dict[str, str]]:
         path = _source_of(name)
         if path is None:  # `from package.module import name`: the name of a thing, not of a module
             continue
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         tables = [t.read_bytes().hex() for t in sorted(path.parent.glob(f"{path.stem}.np*"))]
         sources[name] = fingerprint([text, tables])
         waiting += _imports(text)
@@ -54,11 +55,9 @@ def _closure(module: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _source_of(name: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
+    """Found by its path, not by importing what it stands in."""
+    path = ROOT.joinpath(*name.split("."))
+    return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
 
 
 def _imports(text: str) -> list[str]:

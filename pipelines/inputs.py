@@ -12,7 +12,7 @@ from transforms.beam import files
 DEFAULT_SOURCE = "web"
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)=(?P<rest>.+)", re.DOTALL)
 _SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_CRAWL_ROOT = "crawl-data/"
+_CRAWL_PATH = re.compile(r"(?:^|/)(crawl-data/.+)", re.DOTALL)
 """Common Crawl's paths start with it, wherever they are mirrored."""
 
 
@@ -40,59 +40,105 @@ def parse_input(text: str) -> Input:
     source, rest = (named["name"], named["rest"]) if named and not os.path.exists(text) else (DEFAULT_SOURCE, text)
     if not _SOURCE_NAME.fullmatch(source):
         raise RunError(
-            f"--input {text}: a source's name has lower-case letters, digits, - and _, at most 64; it names a folder of "
-            "shards."
+            f"--input {text}: a source's name has lower-case letters, digits, - and _, at most 64; it names a folder "
+            "of shards. If that = is part of a path, start the path with ./"
         )
-    pattern, at, recipe = rest.rpartition("@")
-    if not at or "/" in recipe and not recipe.endswith(".toml") or os.path.exists(rest):
+    pattern, _, recipe = rest.rpartition("@")
+    if not pattern or not recipe or ("/" in recipe and not recipe.endswith(".toml")) or os.path.exists(rest):
         return Input(source=source, pattern=rest, recipe=None)
     return Input(source=source, pattern=pattern, recipe=recipe)
 
 
-def list_files(inputs: list[Input]) -> list[InputFile]:
-    """Every file of all inputs, sorted by source and logical name. Raises RunError where a pattern matches nothing, a
-    local file cannot be opened, or two files have the same source and logical name."""
+def list_files(inputs: list[Input], *, output: str | None = None) -> list[InputFile]:
+    """Every file of all inputs, sorted by source and logical name. Left out are hidden files, unless the pattern itself
+    names them, and what lies below `output`. Raises RunError where a pattern matches nothing, a local file cannot be
+    opened, two inputs give a source different recipes, two files have the same source and logical name, or one file
+    would be in a source twice."""
+    _check_recipes(inputs)
     found: dict[tuple[str, str], InputFile] = {}
+    names: dict[tuple[str, str], str] = {}
     for given in inputs:
-        matched = files.find(given.pattern)
-        if not matched:
-            raise RunError(
-                f"--input {given.pattern}: no file matches. Check the path, and quote the pattern so that the shell "
-                "leaves it alone."
-            )
-        root = _root(given.pattern)
-        for file in matched:
+        for name, file in _matches(given.pattern, output):
             _check_readable(file.path)
-            entry = InputFile(source=given.source, name=_logical_name(file.path, root), found=file)
-            other = found.setdefault((entry.source, entry.name), entry)
+            entry = InputFile(source=given.source, name=name, found=file)
+            other = found.setdefault((entry.source, name), entry)
             if other.found.path != file.path:
                 raise RunError(
-                    f"--input: {other.found.path} and {file.path} would both be {entry.name!r} of source "
-                    f"{entry.source!r}. Name one of them: --input NAME={given.pattern}"
+                    f"--input: {min(other.found.path, file.path)} and {max(other.found.path, file.path)} would both be "
+                    f"{name!r} of source {entry.source!r}. Give one of them a source of its own: --input NAME=PATTERN"
+                )
+            first = names.setdefault((entry.source, file.path), name)
+            if first != name:
+                raise RunError(
+                    f"--input: {file.path} is matched twice, as {min(first, name)!r} and as {max(first, name)!r} of "
+                    f"source {entry.source!r}. Leave one of the patterns out."
                 )
     return [found[key] for key in sorted(found)]
+
+
+def _check_recipes(inputs: list[Input]) -> None:
+    for source in sorted({i.source for i in inputs}):
+        recipes = sorted({i.recipe for i in inputs if i.source == source and i.recipe})
+        if len(recipes) > 1:
+            raise RunError(
+                f"--input: source {source!r} is given the recipes {' and '.join(recipes)}. A source has one; give each "
+                "a source of its own: --input NAME=PATTERN@RECIPE"
+            )
+
+
+def _matches(pattern: str, output: str | None) -> list[tuple[str, files.Found]]:
+    """(logical name, file) of what a pattern matches. Raises RunError where that is nothing."""
+    local = bool(pattern) and files.is_local(pattern)
+    root = _root(pattern := os.path.normpath(pattern) if local else pattern)
+    unseen = re.compile(r"(?!)" if "/." in "/" + pattern.removeprefix(root) else r"(?:^|/)\.")
+    matched = [
+        (_logical_name(f.path, root), f)
+        for f in (files.find(pattern) if pattern else [])
+        if not unseen.search(f.path.removeprefix(root)) and not _is_below(f.path, output)
+    ]
+    if matched:
+        return matched
+    if local and os.path.exists(pattern) and re.search(r"[*?\[]", pattern):
+        raise RunError(f"--input {pattern}: *, ? and [ make a pattern, so no path can have them. Rename it.")
+    raise RunError(
+        f"--input {pattern}: no file matches. Check the path, and quote the pattern so that the shell leaves it alone."
+    )
 
 
 def _root(pattern: str) -> str:
     """What comes before the first wildcard, up to its last slash; of a folder, the folder."""
     if files.is_local(pattern) and os.path.isdir(pattern):
         return pattern.rstrip("/") + "/"
-    literal = re.split(r"[*?\[{]", pattern, maxsplit=1)[0]
+    literal = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
     return literal[: literal.rfind("/") + 1]
 
 
 def _logical_name(path: str, root: str) -> str:
     """The path below `root`; of a Common Crawl file, from crawl-data/ on."""
-    if _CRAWL_ROOT in path:
-        return path[path.index(_CRAWL_ROOT) :]
-    return path.removeprefix(root) if path.startswith(root) else os.path.basename(path)
+    crawl = _CRAWL_PATH.search(path)
+    return crawl[1] if crawl else path.removeprefix(root)
+
+
+def _is_below(path: str, folder: str | None) -> bool:
+    if folder is None:
+        return False
+    if files.is_local(path) and files.is_local(folder):
+        path, folder = os.path.abspath(path), os.path.abspath(folder)
+    return path.startswith(folder.rstrip("/") + "/")
 
 
 def _check_readable(path: str) -> None:
+    """Also that the path is text: names go into tables and plans."""
     if not files.is_local(path):
         return
     try:
+        path.encode()
+        if not os.path.isfile(path):  # opening a named pipe would wait for its writer
+            raise RunError(f"--input {path}: is not a file. Leave it out.")
         with open(path, "rb"):
             pass
+    except UnicodeEncodeError as error:
+        shown = path.encode(errors="backslashreplace").decode()
+        raise RunError(f"--input {shown}: the name is not UTF-8. Rename it, or leave it out.") from error
     except OSError as error:
         raise RunError(f"--input {path}: {error.strerror}. Make it readable, or leave it out.") from error

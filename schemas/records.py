@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,8 +105,12 @@ def add_tallies(tallies: list[dict[str, int]]) -> dict[str, int]:
 
 
 def merge(records: list[PartRecord], blank: Manifest) -> Manifest:
-    """`blank` filled in with the records of all its parts, sorted. Raises ConservationError if they do not add up."""
+    """`blank` filled in with the records of all its parts, sorted. Raises ConservationError if they do not add up, or
+    two are of one part."""
     parts = tuple(sorted(records, key=lambda r: r.part))
+    for one, other in itertools.pairwise(parts):
+        if one.part == other.part:
+            raise ConservationError(f"{blank.stage}: two records of {one.part}, of {one.name} and of {other.name}")
     counts = add_counts([r.counts for r in parts])
     counts.check(blank.stage)
     names = sorted({name for r in parts for name in r.tallies})
@@ -142,7 +147,7 @@ def manifest_from_json(text: str) -> Manifest:
         raw["parts"] = tuple(_part(p) for p in raw["parts"])
         raw["outputs"] = {k: Output(**o) for k, o in raw["outputs"].items()}
         return Manifest(**raw)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a stage manifest: {error}") from error
 
 
@@ -151,7 +156,7 @@ def _part(raw: dict[str, Any]) -> PartRecord:
         raw["counts"] = Counts(**raw["counts"])
         raw["outputs"] = {k: Output(**o) for k, o in raw["outputs"].items()}
         return PartRecord(**raw)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a commit record: {error}") from error
 
 

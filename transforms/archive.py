@@ -13,11 +13,15 @@ from transforms.inflate import Inflated
 RECORD_SAMPLE = 64 << 10
 """Bytes of a broken record that a dead letter keeps."""
 
+DETAIL_CHARACTERS = 500
+
 
 class RecordError(Exception):
-    """A record that cannot become a document; `reason` is its dead letter's."""
+    """A record that cannot become a document; `reason` is its dead letter's. `detail` may quote the record: it is made
+    fit for a UTF-8 column, and short."""
 
     def __init__(self, reason: str, detail: str) -> None:
+        detail = detail[:DETAIL_CHARACTERS].encode("utf-8", "replace").decode()
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
 
@@ -67,7 +71,8 @@ def archive_format(head: bytes) -> str | None:
 
 
 def read_archive(stream: Inflated, *, extract: Extract) -> Iterator[Outcome]:
-    """Every record of an archive, in file order. A file of no known format is one dead letter, `unknown_format`."""
+    """Every record of an archive, in file order. A file of no known format is one dead letter: `truncated` if it breaks
+    before its format can be told, else `unknown_format`. An empty file has no records."""
     from transforms.jsonl import read_jsonl
     from transforms.warc import read_warc
 
@@ -81,22 +86,21 @@ def read_archive(stream: Inflated, *, extract: Extract) -> Iterator[Outcome]:
         case _ if head or stream.damage:
             stream.drain()
             yield DeadLetter(
-                offset=0, inner_offset=0, length=stream.file_bytes, reason="unknown_format",
+                offset=0, inner_offset=0, length=stream.file_bytes,
+                reason="truncated" if stream.damage else "unknown_format",
                 detail=stream.damage or "neither WARC nor JSON lines: the first bytes are those of `record`",
                 record=bytes(head[:RECORD_SAMPLE]),
             )
 
 
-def lost_tail(stream: Inflated, *, last: int, detail: str) -> DeadLetter:
-    """The dead letter for a file that breaks after its record at inflated byte `last`: from there on it is lost."""
+def lost_tail(stream: Inflated, *, at: int, detail: str, record: bytes = b"") -> DeadLetter:
+    """The dead letter for a file that breaks: from inflated byte `at`, where the last whole record ends, up to the
+    file's end it is lost. `record` is what could still be read there."""
     stream.drain()
-    offset, inner = stream.locate(last)
-    after = stream.next_member(offset)
-    if after != offset:
-        offset, inner = after, 0
+    offset, inner_offset = stream.locate(at)
     return DeadLetter(
-        offset=offset, inner_offset=inner, length=stream.file_bytes - offset, reason="truncated",
-        detail=f"nothing could be read after the record before this: {detail}", record=b"",
+        offset=offset, inner_offset=inner_offset, length=stream.file_bytes - offset, reason="truncated", detail=detail,
+        record=record[:RECORD_SAMPLE],
     )
 
 

@@ -43,7 +43,7 @@ def part_and_row(nodes: Nodes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.in
 def halves(ids: pa.FixedSizeBinaryArray) -> npt.NDArray[np.uint64]:
     """uint64 [n, 2] that sorts as the 16-byte ids do."""
     raw = np.frombuffer(b"".join(ids.to_pylist()), ">u8")
-    return raw.astype(U64).reshape(-1, 2)
+    return raw.astype(np.uint64).reshape(-1, 2)
 
 
 def ids_of(pairs: npt.NDArray[np.uint64]) -> pa.FixedSizeBinaryArray:
@@ -61,7 +61,8 @@ def blocks_by(numbers: npt.NDArray[np.int64], rows: npt.NDArray[np.void] | Pairs
     """`rows` as one packed block for each of the `numbers` beside them."""
     order = np.argsort(numbers, kind="stable")
     found, starts = np.unique(numbers[order], return_index=True)
-    for number, start, end in zip(found.tolist(), starts, [*starts[1:], len(rows)], strict=False):
+    ends = np.append(starts, len(rows))[1:]
+    for number, start, end in zip(found.tolist(), starts, ends, strict=True):
         yield number, rows[order[start:end]].tobytes()
 
 
@@ -76,7 +77,8 @@ def edges_of_buckets(blocks: Iterable[bytes]) -> Pairs:
     """Edges (smallest node, other) of each bucket with two nodes or more, from blocks of (bucket, node)."""
     pairs = np.frombuffer(b"".join(blocks), U64).reshape(-1, 2)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
-    again = np.concatenate([[False], pairs[1:, 0] == pairs[:-1, 0]])
+    again = np.zeros(len(pairs), bool)
+    again[1:] = pairs[1:, 0] == pairs[:-1, 0]
     first = np.maximum.accumulate(np.where(again, 0, np.arange(len(pairs))))
     edges = np.stack([pairs[first, 1], pairs[:, 1]], axis=1)[again]
     return np.unique(edges, axis=0)
@@ -92,7 +94,7 @@ def forest(edges: Pairs) -> Pairs:
     graph = coo_array((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), shape=(len(nodes), len(nodes)))
     _, labels = connected_components(graph, directed=False)
     _, first = np.unique(labels, return_index=True)
-    roots = nodes[first[labels]]
+    roots: Nodes = nodes[first[labels]]
     return np.stack([nodes, roots], axis=1)[nodes != roots]
 
 

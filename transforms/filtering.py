@@ -24,7 +24,7 @@ class Sieved:
 
 
 def sieve(batch: pa.RecordBatch, *, first_row: int, duplicates: pa.Table, recipe: Recipe) -> Sieved:
-    """Splits DOCUMENTS rows, of which the first is `first_row` of its part, by the rules, then by the part's DUPLICATES.
+    """Splits DOCUMENTS rows, the first being `first_row` of its part, by the rules, then by the part's DUPLICATES.
 
     `duplicates` has any rows of the same part; those outside the batch are ignored."""
     rows = np.arange(first_row, first_row + batch.num_rows)

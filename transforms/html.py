@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
 
 from resiliparse.extract.html2text import extract_plain_text
-from resiliparse.parse.encoding import bytes_to_str, detect_encoding, detect_mime, map_encoding_to_html5
+from resiliparse.parse.encoding import detect_encoding, detect_mime, map_encoding_to_html5
 
 from schemas.recipes import Extract
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 TEXT_TYPES = HTML_TYPES | {"text/plain"}
+
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_SUPERSETS = {
+    "shift_jis": "cp932", "euc_kr": "cp949", "gbk": "gb18030", "big5": "big5hkscs",
+    "iso8859-11": "cp874", "windows-874": "cp874",
+}
+"""Where WHATWG's charset holds more characters than Python's of that name: the Python name of what it means."""
+_SHIFT = b"\x1b$"
+"""Begins double-byte text in ISO-2022, which is all ASCII bytes."""
+_BROKEN = 10
 
 
 def media_type_of(declared: str | None, body: bytes) -> str | None:
@@ -19,24 +30,19 @@ def media_type_of(declared: str | None, body: bytes) -> str | None:
 
 
 def decode(body: bytes, *, declared: str | None) -> tuple[str, str]:
-    """(text, charset used). Tried in turn: byte order mark, declared charset if it fits, UTF-8 if it fits, the page's
-    meta tag or uchardet's guess. Labels are read as browsers read them (WHATWG: latin-1 means windows-1252)."""
-    for mark, charset in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+    """(text, Python's name of the charset used). The first of these that fits: byte order mark, UTF-8 if the body is
+    not all ASCII, the declared charset, ASCII, the page's meta tag, uchardet's guess. UTF-8 comes before what is
+    declared since single-byte charsets fit any bytes, while hardly any other text is UTF-8 by chance. Labels are read as
+    browsers read them (WHATWG Encoding: latin1 means windows-1252). Bytes that still do not fit become U+FFFD."""
+    for mark, charset in _MARKS:
         if body.startswith(mark):
             return _sane(body[len(mark) :].decode(charset, "replace")), charset
-    if declared:
-        mapped = map_encoding_to_html5(declared, fallback_utf8=False)
-        # single-byte charsets fit any bytes: one that is declared over valid UTF-8 with multi-byte characters is wrong
-        if mapped and mapped != "utf-8" and not _is_multibyte_utf8(body):
-            try:
-                return _sane(body.decode(mapped)), mapped
-            except (UnicodeDecodeError, LookupError):
-                pass
-    try:
-        return _sane(body.decode("utf-8")), "utf-8"
-    except UnicodeDecodeError:
-        guess = detect_encoding(body, html5_compatible=True, from_html_meta=True)
-        return _sane(bytes_to_str(body, guess)), guess
+    charset = "utf-8"
+    for charset in _candidates(body, declared):
+        text = _fitting(body, charset)
+        if text is not None:
+            return _sane(text), charset
+    return _sane(body.decode(charset, "replace")), charset
 
 
 def page_text(body: bytes, *, media_type: str, declared: str | None, extract: Extract) -> tuple[str, str]:
@@ -55,14 +61,31 @@ def tidy(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
-def _is_multibyte_utf8(body: bytes) -> bool:
-    if body.isascii():
-        return False
+def _candidates(body: bytes, declared: str | None) -> Iterator[str]:
+    if not body.isascii():
+        yield "utf-8"
+    if declared and (mapped := map_encoding_to_html5(declared, fallback_utf8=False)):
+        yield _SUPERSETS.get(mapped, mapped)
+    if body.isascii() and _SHIFT not in body:
+        yield "utf-8"
+    for from_meta in (True, False):
+        guess = detect_encoding(body, html5_compatible=True, from_html_meta=from_meta) or "utf-8"
+        yield _SUPERSETS.get(guess, guess)
+
+
+def _fitting(body: bytes, charset: str) -> str | None:
+    """The body in that charset; None if more than one in ten of its characters beyond ASCII is broken, or Python lacks
+    the charset. A page cut inside a character, or with a stray byte, is still what it was."""
+    if charset.startswith("utf-16") and b"\0" not in body:
+        return None  # any bytes are UTF-16, but markup and line ends give zero bytes in it
     try:
-        body.decode("utf-8")
+        return body.decode(charset)
+    except LookupError:
+        return None
     except UnicodeDecodeError:
-        return False
-    return True
+        text = body.decode(charset, "replace")
+    beyond = len(text) - len(text.encode("ascii", "ignore"))
+    return text if text.count("\ufffd") * _BROKEN <= beyond else None
 
 
 def _sane(text: str) -> str:

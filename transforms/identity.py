@@ -13,7 +13,7 @@ def document_id(*, source: str, file: str, offset: int, inner_offset: int) -> by
     """16 bytes naming the record at a logical position: BLAKE2b-128 of the four, so a copy or mirror of the
     archive gives the same ids."""
     position = f"{source}\0{file}\0{offset}\0{inner_offset}"
-    return hashlib.blake2b(position.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+    return hashlib.blake2b(position.encode(), digest_size=16).digest()
 
 
 def text_digests(texts: pa.StringArray) -> pa.FixedSizeBinaryArray:
@@ -35,10 +35,12 @@ def fingerprint(value: Any) -> str:
 
 def chosen(document: bytes, *, seed: int, per_million: int) -> bool:
     """Whether a document is drawn into a sample of `per_million`: a hash of seed and id, so no order matters."""
-    return draw(document, seed=seed) < per_million
+    return draw(document, seed=seed, purpose="sample") < per_million
 
 
-def draw(document: bytes, *, seed: int) -> int:
-    """A number in [0, 1,000,000) that depends on seed and id only."""
-    digest = hashlib.blake2b(document, digest_size=8, key=seed.to_bytes(8, "little", signed=True)).digest()
+def draw(document: bytes, *, seed: int, purpose: str) -> int:
+    """A number in [0, 1,000,000) that depends on seed, id and purpose (at most 16 bytes) only. Draws for two purposes
+    are independent: else a small sample and a small split with the same seed would be the same documents."""
+    key = seed.to_bytes(8, "little", signed=True)
+    digest = hashlib.blake2b(document, digest_size=8, key=key, person=purpose.encode()).digest()
     return int.from_bytes(digest, "little") % 1_000_000

@@ -14,7 +14,9 @@ from bisect import bisect_right
 from typing import BinaryIO
 
 GZIP_MAGIC = b"\x1f\x8b"
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
+"""Bytes read from the file at a time. zlib copies what is left of a block at each member's end, so that larger blocks
+cost time where members are small."""
 
 
 class Inflated(io.RawIOBase):
@@ -22,8 +24,10 @@ class Inflated(io.RawIOBase):
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
-        self._pending = raw.read(_BLOCK)
-        self._read = len(self._pending)
+        self._read = 0
+        self._pending = self._more()
+        while len(self._pending) < len(GZIP_MAGIC) and (block := self._more()):
+            self._pending += block
         self._gzip = self._pending.startswith(GZIP_MAGIC)
         self._inflater = zlib.decompressobj(wbits=31) if self._gzip else None
         self._starts = array("q", [0])
@@ -37,10 +41,17 @@ class Inflated(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._inflate(len(buffer)) if self._gzip else self._plain(len(buffer))
-        buffer[: len(data)] = data
-        self.position += len(data)
-        return len(data)
+        """Fills the whole buffer unless the stream ends: small members and short reads do not show above."""
+        filled = 0
+        while filled < len(buffer):
+            size = len(buffer) - filled
+            data = self._inflate(size) if self._gzip else self._plain(size)
+            if not data:
+                break
+            buffer[filled : filled + len(data)] = data
+            filled += len(data)
+            self.position += len(data)
+        return filled
 
     def locate(self, position: int) -> tuple[int, int]:
         """(byte in the file, byte inside the inflated member) of the inflated byte at `position`."""
@@ -48,11 +59,6 @@ class Inflated(io.RawIOBase):
             return position, 0
         k = bisect_right(self._starts, position) - 1
         return self._offsets[k], position - self._starts[k]
-
-    def next_member(self, offset: int) -> int:
-        """Where in the file the first member after `offset` starts; `offset` itself if there is none."""
-        k = bisect_right(self._offsets, offset)
-        return self._offsets[k] if k < len(self._offsets) else offset
 
     @property
     def file_bytes(self) -> int:
@@ -96,23 +102,19 @@ class Inflated(io.RawIOBase):
 
     def _open_member(self) -> None:
         """Starts the next member; zero bytes between members are padding, anything else is damage."""
-        while True:
-            self._pending = self._pending.lstrip(b"\0")
-            if len(self._pending) >= len(GZIP_MAGIC):
-                break
-            block = self._more()
-            if not block:
-                if self._pending:
-                    self._stop("bytes after the last gzip member")
-                self._inflater = None
-                return
-            self._pending += block
-        if not self._pending.startswith(GZIP_MAGIC):
-            self._stop("bytes that are not gzip after a gzip member")
+        self._inflater = None
+        self._pending = self._pending.lstrip(b"\0")
+        while len(self._pending) < len(GZIP_MAGIC) and (block := self._more()):
+            self._pending = (self._pending + block).lstrip(b"\0")
+        if not self._pending:
             return
+        # also where it is no member: what is lost starts here
         self._starts.append(self.position)
         self._offsets.append(self._read - len(self._pending))
-        self._inflater = zlib.decompressobj(wbits=31)
+        if self._pending.startswith(GZIP_MAGIC):
+            self._inflater = zlib.decompressobj(wbits=31)
+        else:
+            self._stop("bytes that are not gzip after a gzip member")
 
     def _stop(self, damage: str) -> bytes:
         self.damage, self._inflater = damage, None

@@ -13,35 +13,26 @@ from transforms.html import tidy
 from transforms.inflate import Inflated
 
 _DATES = ("date", "created", "timestamp", "added")
-"""Dolma writes created and added, C4 timestamp."""
+"""Dolma writes created and added, C4 timestamp. The first that is a date is taken."""
 
 
 def read_jsonl(stream: Inflated, buffered: io.BufferedReader, *, extract: Extract) -> Iterator[Outcome]:
     """One outcome a line; blank lines are no records. A line cut off by damage is lost with the tail."""
-    position = last = 0
+    start = 0
     while line := buffered.readline(extract.max_record_bytes + 1):
-        last, length = position, len(line)
-        whole = line.endswith(b"\n") or length <= extract.max_record_bytes
-        if not whole:
-            length += _skip_line(buffered, extract.max_record_bytes)
-        position += length
-        if stream.damage and not line.endswith(b"\n") and whole:
+        length, ended = len(line), line.endswith(b"\n")
+        too_long = not ended and length > extract.max_record_bytes
+        while not ended and (rest := buffered.readline(extract.max_record_bytes)):
+            length, ended = length + len(rest), rest.endswith(b"\n")
+        if stream.damage and not ended:
             break
-        if not whole:
+        if too_long:
             yield Skipped("too_long")
         elif line.strip():
-            yield _outcome(line, *stream.locate(last), extract=extract)
+            yield _outcome(line, *stream.locate(start), extract=extract)
+        start += length
     if stream.damage:
-        yield lost_tail(stream, last=last, detail=stream.damage)
-
-
-def _skip_line(buffered: io.BufferedReader, step: int) -> int:
-    skipped = 0
-    while rest := buffered.readline(step):
-        skipped += len(rest)
-        if rest.endswith(b"\n"):
-            break
-    return skipped
+        yield lost_tail(stream, at=start, detail=stream.damage, record=line)
 
 
 def _outcome(line: bytes, offset: int, inner_offset: int, *, extract: Extract) -> Outcome:
@@ -80,9 +71,9 @@ def _page(fields: dict[str, Any], offset: int, inner_offset: int, *, extract: Ex
         return Skipped("text_too_long")
     metadata = fields.get("metadata")
     url = fields.get("url") or (metadata.get("url") if isinstance(metadata, dict) else None)
-    date = next((fields[name] for name in _DATES if isinstance(fields.get(name), str)), None)
+    dates = (parse_date(fields[name]) for name in _DATES if isinstance(fields.get(name), str))
     return Page(
-        offset=offset, inner_offset=inner_offset, text=text, charset="utf-8", date=parse_date(date),
+        offset=offset, inner_offset=inner_offset, text=text, charset="utf-8", date=next(filter(None, dates), None),
         record_id=_string(fields.get("id")), url=_string(url),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -28,19 +30,21 @@ def drop_reasons(batch: pa.RecordBatch, *, recipe: Recipe) -> pa.StringArray:
 
 
 def check_rules(recipe: Recipe) -> None:
-    """Raises RunError when a rule names a column that nobody produces, or no document could pass."""
+    """Raises RunError when a rule names a column that nobody produces, bounds nothing, or lets nothing pass."""
     for rule in recipe.rules:
         where = f"recipe {recipe.name!r}, rule on {rule.column!r}"
         if rule.column not in RULE_COLUMNS:
             raise RunError(f"{where}: no such signal. Known: {', '.join(RULE_COLUMNS)}.")
         if rule.low is None and rule.high is None:
             raise RunError(f"{where}: neither low nor high is set, so it does nothing. Set one, or remove the rule.")
+        if strange := [b for b in (rule.low, rule.high) if b is not None and not math.isfinite(b)]:
+            raise RunError(f"{where}: {strange[0]} is no bound. Leave a bound out to have it open.")
         if rule.low is not None and rule.high is not None and rule.low > rule.high:
             raise RunError(f"{where}: low {rule.low} is above high {rule.high}, so nothing passes. Swap them.")
 
 
 def _breaks(values: pa.Array, rule: Rule) -> pa.BooleanArray:
-    broken = pa.array([False] * len(values))
+    broken = pa.array([False] * len(values), pa.bool_())
     if rule.low is not None:
         broken = pc.or_(broken, pc.less(values, rule.low))
     if rule.high is not None:

@@ -1,88 +1,124 @@
-"""WARC and WET records to pages. fastwarc frames the records; positions and damage come from `transforms.inflate`."""
+"""WARC and WET records to pages.
+
+The records are framed here and not by a library, since the account needs what none gives: where each record ends, and
+whether the file breaks inside a record's headers, which fastwarc takes for its end.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
 
-from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
-
 from schemas.recipes import Extract
 from transforms.archive import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
 from transforms.html import TEXT_TYPES, media_type_of, page_text, tidy
-from transforms.http import Response, content_type, parse_response
+from transforms.http import Headers, Response, content_type, first, parse_response, read_headers
 from transforms.inflate import Inflated
 
-_PAGES = WarcRecordType.response | WarcRecordType.conversion
+_TYPES = frozenset(
+    {"warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation"}
+)
+"""ISO 28500, 5.5 WARC-Type; any other is `unknown`."""
+_MAX_HEAD = 1 << 20
+"""Bytes of a record's headers; real ones are below 10 KiB, but for data: addresses."""
+_STEP = 1 << 18
 
 
 def read_warc(stream: Inflated, buffered: io.BufferedReader, *, extract: Extract) -> Iterator[Outcome]:
     """One outcome a record. `response` and `conversion` (WET) records may be pages; the others are skipped
     as `record_type_…`. A record shorter than it says, or bytes that are no record, end the file as `truncated`."""
-    last, cut = 0, False
+    start = 0
+    while True:
+        blank, head = _read_head(buffered)
+        start += blank
+        if not head:
+            break
+        block = b""
+        try:
+            headers, length = _parse_head(head)
+            wanted = length <= extract.max_record_bytes
+            block = buffered.read(length) if wanted else b""
+            there = len(block) if wanted else _skip(buffered, length)
+            if there < length:
+                raise RecordError("truncated", f"{there} of {length} bytes of the record are there")
+        except RecordError as error:
+            detail = f"{error.detail}: {stream.damage}" if stream.damage else error.detail
+            yield lost_tail(stream, at=start, detail=detail, record=head + block)
+            return
+        yield _outcome(headers, head, block, *stream.locate(start), extract=extract) if wanted else Skipped("too_long")
+        start += len(head) + length
+    if stream.damage:
+        yield lost_tail(stream, at=start, detail=stream.damage)
+
+
+def _read_head(buffered: io.BufferedReader) -> tuple[int, bytes]:
+    """(bytes of blank lines before the record, its header lines up to and with the blank one); no bytes at the end."""
+    blank = 0
+    while (line := buffered.readline(_MAX_HEAD)) and not line.strip():
+        blank += len(line)
+    lines, size = [line], len(line)
+    while line.strip() and _is_version(lines[0]) and size <= _MAX_HEAD:
+        line = buffered.readline(_MAX_HEAD)
+        lines.append(line)
+        size += len(line)
+    return blank, b"".join(lines)
+
+
+def _parse_head(head: bytes) -> tuple[Headers, int]:
+    """(headers, Content-Length). Raises RecordError `truncated`, since without them nothing says where to go on."""
+    if not _is_version(head):
+        raise RecordError("truncated", f"the bytes after the last record are no record: {head[:40]!r}")
+    lines = head.split(b"\n")
+    if len(head) > _MAX_HEAD or len(lines) < 3 or lines[-1] or lines[-2].strip():
+        raise RecordError("truncated", f"the record's headers do not end within {len(head)} bytes")
+    headers = read_headers(lines[1:])
+    length = first(headers, "content-length") or ""
+    if not (length.isascii() and length.isdecimal() and len(length) < 19):
+        raise RecordError("truncated", f"the record's Content-Length is {length!r}, not a number of bytes")
+    return headers, int(length)
+
+
+def _is_version(line: bytes) -> bool:
+    return line.removeprefix(b"\xef\xbb\xbf").startswith(b"WARC/")
+
+
+def _skip(buffered: io.BufferedReader, length: int) -> int:
+    """Reads up to `length` bytes away; how many there were."""
+    skipped = 0
+    while skipped < length and (data := buffered.read(min(_STEP, length - skipped))):
+        skipped += len(data)
+    return skipped
+
+
+def _outcome(
+    headers: Headers, head: bytes, block: bytes, offset: int, inner_offset: int, *, extract: Extract
+) -> Outcome:
     try:
-        for record in ArchiveIterator(_Forward(buffered), parse_http=False, stream_detect=False):
-            last = record.stream_pos
-            outcome = _outcome(record, *stream.locate(last), extract=extract)
-            cut = isinstance(outcome, DeadLetter) and outcome.reason == "truncated"
-            yield outcome
-    except OSError as error:
-        yield lost_tail(stream, last=last, detail=stream.damage or str(error))
-    else:
-        if stream.damage and not cut:
-            yield lost_tail(stream, last=last, detail=stream.damage)
-
-
-class _Forward:
-    """A stream as fastwarc wants it: it reads forward only, yet asks for `tell` and `seek`."""
-
-    def __init__(self, stream: io.BufferedReader) -> None:
-        self._stream, self._position = stream, 0
-
-    def read(self, size: int) -> bytes:
-        data = self._stream.read(size)
-        self._position += len(data)
-        return data
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        target = offset + (self._position if whence == io.SEEK_CUR else 0)
-        if whence == io.SEEK_END or target < self._position:
-            raise io.UnsupportedOperation("an archive is read forward only")
-        while self._position < target and self.read(min(1 << 18, target - self._position)):
-            pass
-        return self._position
-
-
-def _outcome(record: WarcRecord, offset: int, inner_offset: int, *, extract: Extract) -> Outcome:
-    declared = _declared_length(record)
-    if declared > extract.max_record_bytes:
-        return Skipped("too_long")
-    record.freeze()
-    block = record.reader.read()
-    try:
-        if len(block) < declared:
-            raise RecordError("truncated", f"{len(block)} of {declared} bytes of the record are there")
-        if not record.record_type & _PAGES:
-            return Skipped(f"record_type_{record.record_type}")
-        return _page(record, block, offset, inner_offset, extract=extract)
+        return _page(headers, block, offset, inner_offset, extract=extract)
     except RecordError as error:
-        return DeadLetter(
-            offset=offset, inner_offset=inner_offset, length=len(block), reason=error.reason, detail=error.detail,
-            record=block[:RECORD_SAMPLE],
-        )
+        reason, detail = error.reason, error.detail
+    except BaseException as error:
+        # a panic of a parser written in Rust, which leaves the next call sound; its class cannot be imported
+        if type(error).__name__ != "PanicException":
+            raise
+        reason, detail = "parser_panic", RecordError("parser_panic", str(error)).detail
+    return DeadLetter(
+        offset=offset, inner_offset=inner_offset, length=len(head) + len(block), reason=reason, detail=detail,
+        record=(head + block)[:RECORD_SAMPLE],
+    )
 
 
-def _page(record: WarcRecord, block: bytes, offset: int, inner_offset: int, *, extract: Extract) -> Page | Skipped:
-    response = _response(record, block, extract=extract)
+def _page(headers: Headers, block: bytes, offset: int, inner_offset: int, *, extract: Extract) -> Page | Skipped:
+    kind = (first(headers, "warc-type") or "").lower()
+    if kind not in ("response", "conversion"):
+        return Skipped(f"record_type_{kind if kind in _TYPES else 'unknown'}")
+    response = _response(kind, headers, block, extract=extract)
     if response.status != 200:
         return Skipped("http_status")
     media_type = media_type_of(response.media_type, response.body)
     if media_type not in TEXT_TYPES:
         return Skipped("media_type")
-    if record.record_type == WarcRecordType.conversion:
+    if kind == "conversion":
         text, charset = tidy(response.body.decode("utf-8", "replace")), "utf-8"
     else:
         text, charset = page_text(response.body, media_type=media_type, declared=response.charset, extract=extract)
@@ -92,26 +128,19 @@ def _page(record: WarcRecord, block: bytes, offset: int, inner_offset: int, *, e
         return Skipped("text_too_long")
     return Page(
         offset=offset, inner_offset=inner_offset, text=text, charset=charset, media_type=media_type,
-        record_id=record.record_id, url=_url(record), date=parse_date(record.headers.get("WARC-Date")),
+        record_id=first(headers, "warc-record-id"), url=_url(headers), date=parse_date(first(headers, "warc-date")),
     )
 
 
-def _response(record: WarcRecord, block: bytes, *, extract: Extract) -> Response:
+def _response(kind: str, headers: Headers, block: bytes, *, extract: Extract) -> Response:
     """The HTTP message of a response; other records are their own body."""
-    media_type, charset = content_type(record.headers.get("Content-Type"))
-    if record.record_type == WarcRecordType.response and media_type in ("application/http", None):
+    media_type, charset = content_type(first(headers, "content-type"))
+    if kind == "response" and media_type in ("application/http", None):
         return parse_response(block, max_bytes=extract.max_record_bytes)
     return Response(status=200, media_type=media_type, charset=charset, body=block)
 
 
-def _declared_length(record: WarcRecord) -> int:
-    try:
-        return max(0, int(record.headers.get("Content-Length") or 0))
-    except ValueError:
-        return 0
-
-
-def _url(record: WarcRecord) -> str | None:
+def _url(headers: Headers) -> str | None:
     """Old wget wraps the address in <>."""
-    url = record.headers.get("WARC-Target-URI")
-    return url.strip().removeprefix("<").removesuffix(">") if url else None
+    url = first(headers, "warc-target-uri")
+    return url.removeprefix("<").removesuffix(">") if url else None

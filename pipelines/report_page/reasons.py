@@ -1,0 +1,96 @@
+"""Reasons in words. Signals carry their own (schemas.signals); these are the reasons that are no signal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas.recipes import Rule
+from schemas.signals import SIGNALS
+from transforms.filtering import EXACT, NEAR
+
+_SIGNALS = {column.name: column.meaning for column in SIGNALS}
+_OTHERS = {
+    "language": "its language is none of those that the recipe keeps",
+    "language_confidence": "how sure the language model is, in ten-thousandths: 6,500 is 0.65",
+    EXACT: "its text is byte for byte that of a document that is kept",
+    NEAR: "it shares most of its word sequences with a document that is kept",
+    "http_status": "the server did not answer 200 OK",
+    "media_type": "neither HTML nor plain text",
+    "empty_text": "no text was left once the layout was taken away",
+    "too_long": "the record is longer than the recipe's max_record_bytes",
+    "text_too_long": "the text is longer than the recipe's max_text_bytes",
+    "truncated": "the file ends, or breaks, before the record does",
+    "bad_http": "the response has no status line, or its chunks are broken",
+    "bad_encoding": "the response's compression cannot be undone",
+    "bad_json": "the line is no JSON object",
+    "no_text": "the JSON object has no string field 'text'",
+    "not_unicode": "the line is no Unicode text",
+    "unknown_format": "the file is neither WARC nor JSON lines",
+}
+_RECORD_TYPE = "record_type_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A piece of a whole, for a bar: `kind` gives its colour."""
+
+    label: str
+    kind: str
+    count: int
+
+
+def meaning(reason: str) -> str:
+    """What a reason means; nothing for one that is not known here."""
+    if reason.startswith(_RECORD_TYPE):
+        return f"WARC records of type {reason.removeprefix(_RECORD_TYPE)} hold no page"
+    return _OTHERS.get(reason) or _SIGNALS.get(reason, "")
+
+
+def in_words(reason: str) -> str:
+    """`duplicate_line_ratio` as `duplicate line ratio`."""
+    return reason.replace("_", " ")
+
+
+def bounds(rule: Rule) -> str:
+    """What a rule asks for, as `at least 50`."""
+    if rule.low is not None and rule.high is not None:
+        return f"from {_bound(rule.low)} to {_bound(rule.high)}"
+    return f"at least {_bound(rule.low)}" if rule.low is not None else f"at most {_bound(rule.high)}"
+
+
+def record_shares(documents: int, dropped: Mapping[str, int], dead: Mapping[str, int]) -> list[Share]:
+    """The records of a run by what became of them; nothing that is zero."""
+    apart = sum(n for reason, n in dropped.items() if reason.startswith(_RECORD_TYPE))
+    named = {"http_status": "not answered 200 OK", "media_type": "not HTML or text", "empty_text": "no text in it"}
+    shares = [Share(label="documents", kind="kept", count=documents),
+              Share(label="records that hold no page", kind="apart", count=apart)]
+    shares += [Share(label=label, kind=reason, count=dropped.get(reason, 0)) for reason, label in named.items()]
+    rest = sum(n for reason, n in dropped.items() if reason not in named) - apart
+    shares += [Share(label="too long, or another reason", kind="other", count=rest),
+               Share(label="broken: dead letters", kind="dead", count=sum(dead.values()))]
+    return [s for s in shares if s.count]
+
+
+def document_shares(kept: int, dropped: Mapping[str, int]) -> list[Share]:
+    """The documents of a run by what became of them; nothing that is zero."""
+    families = {"language": 0, "quality": 0, "repetition": 0, "duplicate": 0}
+    for reason, n in dropped.items():
+        families[_family(reason)] += n
+    labels = {"language": "language not wanted, or unsure", "quality": "does not read like prose",
+              "repetition": "repeats itself", "duplicate": "duplicate of one that is kept"}
+    shares = [Share(label="kept", kind="kept", count=kept)]
+    shares += [Share(label=labels[family], kind=family, count=n) for family, n in families.items()]
+    return [s for s in shares if s.count]
+
+
+def _family(reason: str) -> str:
+    if reason in ("language", "language_confidence"):
+        return "language"
+    if reason in (EXACT, NEAR):
+        return "duplicate"
+    return "repetition" if reason.startswith("duplicate_") else "quality"
+
+
+def _bound(bound: float | None) -> str:
+    return f"{bound:,.10g}" if bound is not None else ""
