@@ -11,6 +11,7 @@ from pipelines.fingerprints import library_versions, stage_fingerprint
 from pipelines.options import Options, parse
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
+from pipelines.whole import locked
 from schemas.records import Manifest
 from schemas.stages import DEDUPE, INGEST
 from transforms.beam.dedupe import Dedupe, DedupeSettings
@@ -22,7 +23,9 @@ CODE = "transforms.beam.dedupe"
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="dedupe", about=__doc__, needs_input=False)
-    dedupe(options, settings_of(options.output, options.recipe))
+    settings = settings_of(options.output, options.recipe)
+    with locked(options.output):
+        dedupe(options, settings)
 
 
 def dedupe(options: Options, settings: Settings) -> Manifest:

@@ -11,6 +11,7 @@ from pipelines.fingerprints import library_versions, stage_fingerprint
 from pipelines.options import Options, parse
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
+from pipelines.whole import locked
 from schemas.records import Manifest, PartRecord
 from schemas.stages import ENCODE, FILTER, TOKENIZER
 from transforms.beam.encode import EncodePart, WriteShardManifest
@@ -22,7 +23,9 @@ CODE = "transforms.beam.encode"
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="encode", about=__doc__, needs_input=False)
-    encode(options, settings_of(options.output, options.recipe))
+    settings = settings_of(options.output, options.recipe)
+    with locked(options.output):
+        encode(options, settings)
 
 
 def encode(options: Options, settings: Settings) -> Manifest:

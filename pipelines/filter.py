@@ -11,6 +11,7 @@ from pipelines.fingerprints import library_versions, stage_fingerprint
 from pipelines.options import Options, parse
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
+from pipelines.whole import locked
 from schemas.errors import RunError
 from schemas.records import Manifest
 from schemas.stages import DEDUPE, FILTER, INGEST
@@ -23,7 +24,9 @@ CODE = "transforms.beam.filter"
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="filter", about=__doc__, needs_input=False)
-    sieve(options, settings_of(options.output, options.recipe))
+    settings = settings_of(options.output, options.recipe)
+    with locked(options.output):
+        sieve(options, settings)
 
 
 def sieve(options: Options, settings: Settings) -> Manifest:

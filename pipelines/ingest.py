@@ -14,6 +14,7 @@ from pipelines.options import Options, parse
 from pipelines.recipes import WEB_EN, recipe_named
 from pipelines.run import Work, main, run_stage
 from pipelines.settings import Settings, check_output, write_settings
+from pipelines.whole import locked
 from schemas.records import Manifest
 from schemas.stages import INGEST
 from transforms.beam.ingest import IngestPart
@@ -26,8 +27,9 @@ CODE = "transforms.beam.ingest"
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="ingest", about=__doc__, needs_input=True)
-    settings, found = prepare(options)
-    ingest(options, settings, found)
+    with locked(options.output):
+        settings, found = prepare(options)
+        ingest(options, settings, found)
 
 
 def prepare(options: Options) -> tuple[Settings, list[InputFile]]:

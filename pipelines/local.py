@@ -13,14 +13,16 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import grpc
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from pipelines.options import Options
 from schemas.stages import Stage
 from transforms.beam import files
+from transforms.beam.parts import PlannedPart
 
 _DEATH = "Worker subprocess exited with return code"
 """What Beam 2.77's local_job_service raises in the thread that waits for a worker."""
@@ -39,14 +41,15 @@ def local_runner(options: Options) -> FnApiRunner:
 
 
 @contextlib.contextmanager
-def ending_with_its_workers(options: Options, stage: Stage) -> Iterator[None]:
+def ending_with_its_workers(options: Options, stage: Stage, parts: Sequence[PlannedPart]) -> Iterator[None]:
     """While the block runs, the death of a worker process ends this process, with a message, within a second."""
     usual = threading.excepthook
 
     def told(failure: threading.ExceptHookArgs) -> None:
         if str(failure.exc_value).startswith(_DEATH):
-            _give_up(options, stage, str(failure.exc_value))
-        usual(failure)
+            _give_up(options, stage, parts, int(str(failure.exc_value).removeprefix(_DEATH)))
+        if not isinstance(failure.exc_value, grpc.RpcError):  # the torn connection to the worker: no news
+            usual(failure)
 
     threading.excepthook = told
     try:
@@ -55,14 +58,16 @@ def ending_with_its_workers(options: Options, stage: Stage) -> Iterator[None]:
         threading.excepthook = usual
 
 
-def _give_up(options: Options, stage: Stage, death: str) -> None:
+def _give_up(options: Options, stage: Stage, parts: Sequence[PlannedPart], status: int) -> None:
     """Names what dead workers were writing, ends the others, and then this process: the runner would wait on."""
     alive = worker_processes()
-    parts = {os.path.relpath(path, options.output) for path in files.half_written(options.output, alive)}
+    writing = {os.path.basename(path).partition(".")[0] for path in files.half_written(options.output, alive)}
+    names = ", ".join(f"{p.part} ({p.source}: {p.name})" for p in parts if p.part in writing) or "no part"
+    how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
     sys.stderr.write(
-        f"\nwinnow: {stage.name}: a worker process died (exit status {death.rpartition(' ')[2]}; 137 is a kill) while it "
-        f"wrote {', '.join(sorted(parts)) or 'nothing'}. If memory was short, use fewer --workers; its last words are in "
-        f"{os.path.join(options.output, 'workers.log')}. Finished parts are kept: run the same command again.\n"
+        f"\nwinnow: {stage.name}: a worker process {how} while it wrote {names}. "
+        f"If memory was short, use fewer --workers; its last words are in {options.output}/workers.log. "
+        "Finished parts are kept: run the same command again.\n"
     )
     sys.stderr.flush()
     for process in alive:

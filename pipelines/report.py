@@ -1,2 +1,35 @@
-"""placeholder"""
-def report(out: str) -> None: ...
+"""Stage 6: one page about a finished run, OUT/report.html: what went in, what came out, why the rest was dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipelines.options import parse
+from pipelines.report_page.gather import gather
+from pipelines.report_page.markup import size
+from pipelines.report_page.page import page
+from pipelines.run import main, say
+from schemas.errors import RunError
+from transforms.beam import files
+
+
+def run(argv: Sequence[str] | None) -> None:
+    options = parse(argv, command="report", about=__doc__, needs_input=False)
+    if options.recipe:
+        raise RunError("--recipe: a report tells of the run as it is. Give it to pipelines.filter or pipelines.clean.")
+    report(options.output)
+
+
+def report(out: str) -> None:
+    """Writes OUT/report.html. The same run gives the same bytes, wherever it lies.
+
+    Raises RunError where a stage is missing or a file has changed, ConservationError where the counts do not add up.
+    """
+    path = files.join(out, "report.html")
+    content = page(gather(out))
+    files.write_bytes(path, content)
+    say(f"{'report':9} {path}, {size(len(content))}")
+
+
+if __name__ == "__main__":
+    main(run)

@@ -49,8 +49,6 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
         say(f"{work.stage.name:9} already complete: {_summary(done)}")
         return done
     forget_from(options.output, work.stage)
-    if files.is_local(options.output):
-        files.clear_temporaries(files.join(options.output, work.stage.folder))
     write_plan(options.output, work.stage, work.parts)
     blank = Manifest(
         stage=work.stage.name, plan_key=work.plan_key, recipes=work.recipes, libraries=work.libraries,
@@ -58,7 +56,7 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
     started = time.monotonic()
     with (
         shown(options.output, work.stage, work.parts),
-        ending_with_its_workers(options, work.stage),
+        ending_with_its_workers(options, work.stage, work.parts),
         readable_errors(work.stage),
     ):
         pipeline = beam.Pipeline(runner=local_runner(options) if options.local else None, options=options.beam)

@@ -11,6 +11,7 @@ from pipelines.fingerprints import library_versions, stage_fingerprint
 from pipelines.options import Options, parse
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
+from pipelines.whole import locked
 from schemas.errors import RunError
 from schemas.records import Manifest
 from schemas.stages import FILTER, TOKENIZER
@@ -23,7 +24,9 @@ CODE = "transforms.beam.tokenizer"
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="tokenizer", about=__doc__, needs_input=False)
-    tokenizer(options, settings_of(options.output, options.recipe))
+    settings = settings_of(options.output, options.recipe)
+    with locked(options.output):
+        tokenizer(options, settings)
 
 
 def tokenizer(options: Options, settings: Settings) -> Manifest:

@@ -15,7 +15,8 @@ from transforms.beam import files
 
 @contextlib.contextmanager
 def locked(out: str) -> Iterator[None]:
-    """Keeps a second run out of a local output directory; the lock goes with the process, however it ends."""
+    """Keeps a second run out of a local output directory, and clears away what a killed one left half-written. The
+    lock goes with the process, however that ends."""
     if not files.is_local(out):
         yield
         return
@@ -32,6 +33,7 @@ def locked(out: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise RunError(f"--output {out}: another run is writing here. Wait, or give another --output.") from None
+        files.clear_temporaries(out)
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from resiliparse.extract.html2text import extract_plain_text
@@ -23,21 +24,32 @@ _SHIFT = b"\x1b$"
 """Begins double-byte text in ISO-2022, which is all ASCII bytes."""
 _BROKEN = 10
 
+_HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The library's guess misses pages without a doctype, whose markup would then pass for text."""
+_CONTAINERS = re.compile(r"<(/?)(?:div|article)\b", re.IGNORECASE)
+_MANY_TAGS = 4000
+_MAX_NESTING = 40_000_000
+"""About 50 ns each with resiliparse 2.0.1, so 2 s; 100,000 tags at a depth of 20 are 2,000,000."""
+
 
 def media_type_of(declared: str | None, body: bytes) -> str | None:
     """The declared media type, or what the body's first bytes look like when none was declared."""
-    return declared or (detect_mime(body[:2048]) if body else None)
+    if declared or not body:
+        return declared
+    return "text/html" if _HTML.match(body) else detect_mime(body[:2048])
 
 
 def decode(body: bytes, *, declared: str | None) -> tuple[str, str]:
     """(text, Python's name of the charset used). The first of these that fits: byte order mark, UTF-8 if the body is
-    not all ASCII, the declared charset, ASCII, the page's meta tag, uchardet's guess. UTF-8 comes before what is
-    declared since single-byte charsets fit any bytes, while hardly any other text is UTF-8 by chance. Labels are read as
-    browsers read them (WHATWG Encoding: latin1 means windows-1252). Bytes that still do not fit become U+FFFD."""
+    not all ASCII, the declared charset, ASCII, the page's meta tag, uchardet's guess; else UTF-8. UTF-8 comes before
+    what is declared since single-byte charsets fit any bytes, while hardly any other text is UTF-8 by chance. Labels
+    are read as browsers read them (WHATWG Encoding: latin1 means windows-1252). Broken bytes become U+FFFD."""
     for mark, charset in _MARKS:
         if body.startswith(mark):
             return _sane(body[len(mark) :].decode(charset, "replace")), charset
-    charset = "utf-8"
     for charset in _candidates(body, declared):
         text = _fitting(body, charset)
         if text is not None:
@@ -46,11 +58,13 @@ def decode(body: bytes, *, declared: str | None) -> tuple[str, str]:
 
 
 def page_text(body: bytes, *, media_type: str, declared: str | None, extract: Extract) -> tuple[str, str]:
-    """(main text, charset): the text of a page, without link targets, alt texts, forms; lines ended by `\\n`, trimmed."""
+    """(main text, charset): the text of a page, without link targets, alt texts, forms; lines ended by `\\n`, trimmed.
+    A page nested beyond sense gives all its text, since finding its main content would take hours."""
     page, charset = decode(body, declared=declared)
     if media_type in HTML_TYPES:
+        main_content = extract.main_content and _nesting(page) <= _MAX_NESTING
         page = extract_plain_text(
-            page, preserve_formatting=True, main_content=extract.main_content, list_bullets=True, alt_texts=False,
+            page, preserve_formatting=True, main_content=main_content, list_bullets=True, alt_texts=False,
             links=False, form_fields=False, noscript=False, comments=False,
         )
     return tidy(page), charset
@@ -86,6 +100,17 @@ def _fitting(body: bytes, charset: str) -> str | None:
         text = body.decode(charset, "replace")
     beyond = len(text) - len(text.encode("ascii", "ignore"))
     return text if text.count("\ufffd") * _BROKEN <= beyond else None
+
+
+def _nesting(page: str) -> int:
+    """The depths of all its div and article tags, summed: the steps that finding the main content takes."""
+    if page.count("<") < _MANY_TAGS:
+        return 0
+    depth = total = 0
+    for closing in _CONTAINERS.findall(page):
+        depth = max(0, depth - 1) if closing else depth + 1
+        total += depth
+    return total
 
 
 def _sane(text: str) -> str:

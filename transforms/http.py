@@ -59,7 +59,7 @@ def parse_response(block: bytes, *, max_bytes: int) -> Response:
 
 
 def read_headers(lines: Iterable[bytes]) -> Headers:
-    """Header lines, ended by LF or CRLF or nothing, as UTF-8; folded lines are joined, lines without a colon skipped."""
+    """Header lines, whatever their ends, as UTF-8; folded lines are joined, lines without a colon are none."""
     headers: Headers = {}
     values: list[str] = []
     for line in lines:

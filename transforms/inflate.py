@@ -1,8 +1,9 @@
 """A byte stream, gzip or plain, that knows where in the file each inflated byte came from.
 
 Archives are read through this so that every record has a position: the gzip member's first byte in the file, which a
-range request can fetch, and the byte inside the inflated member. Damage ends the stream and is remembered, never raised:
-what came before it is good.
+range request can fetch, and the byte inside the inflated member. Damage ends the stream and is remembered, never
+raised: what came before it is good. (zlib keeps back what it inflated in the call that met the damage: at most a
+buffer's worth before it is lost too, and counts as lost.)
 """
 
 from __future__ import annotations

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from schemas.recipes import Extract
 from transforms.archive import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
@@ -16,7 +15,7 @@ _DATES = ("date", "created", "timestamp", "added")
 """Dolma writes created and added, C4 timestamp. The first that is a date is taken."""
 
 
-def read_jsonl(stream: Inflated, buffered: io.BufferedReader, *, extract: Extract) -> Iterator[Outcome]:
+def read_jsonl(stream: Inflated, buffered: BinaryIO, *, extract: Extract) -> Iterator[Outcome]:
     """One outcome a line; blank lines are no records. A line cut off by damage is lost with the tail."""
     start = 0
     while line := buffered.readline(extract.max_record_bytes + 1):

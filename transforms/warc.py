@@ -6,8 +6,8 @@ whether the file breaks inside a record's headers, which fastwarc takes for its 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from schemas.recipes import Extract
 from transforms.archive import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
@@ -24,7 +24,7 @@ _MAX_HEAD = 1 << 20
 _STEP = 1 << 18
 
 
-def read_warc(stream: Inflated, buffered: io.BufferedReader, *, extract: Extract) -> Iterator[Outcome]:
+def read_warc(stream: Inflated, buffered: BinaryIO, *, extract: Extract) -> Iterator[Outcome]:
     """One outcome a record. `response` and `conversion` (WET) records may be pages; the others are skipped
     as `record_type_…`. A record shorter than it says, or bytes that are no record, end the file as `truncated`."""
     start = 0
@@ -51,7 +51,7 @@ def read_warc(stream: Inflated, buffered: io.BufferedReader, *, extract: Extract
         yield lost_tail(stream, at=start, detail=stream.damage)
 
 
-def _read_head(buffered: io.BufferedReader) -> tuple[int, bytes]:
+def _read_head(buffered: BinaryIO) -> tuple[int, bytes]:
     """(bytes of blank lines before the record, its header lines up to and with the blank one); no bytes at the end."""
     blank = 0
     while (line := buffered.readline(_MAX_HEAD)) and not line.strip():
@@ -82,7 +82,7 @@ def _is_version(line: bytes) -> bool:
     return line.removeprefix(b"\xef\xbb\xbf").startswith(b"WARC/")
 
 
-def _skip(buffered: io.BufferedReader, length: int) -> int:
+def _skip(buffered: BinaryIO, length: int) -> int:
     """Reads up to `length` bytes away; how many there were."""
     skipped = 0
     while skipped < length and (data := buffered.read(min(_STEP, length - skipped))):

@@ -57,5 +57,5 @@ def _rect(x: float, width: float, style: str, title: str) -> Html:
 
 
 def _svg(title: str, pieces: Sequence[Html], style: str) -> Html:
-    about = {"class": style, "viewBox": f"0 0 {_WIDE} 10", "preserveAspectRatio": "none", "role": "img", "aria-label": title}
-    return tag("svg", about, tag("title", {}, title), *pieces)
+    about = {"class": style, "viewBox": f"0 0 {_WIDE} 10", "preserveAspectRatio": "none", "role": "img"}
+    return tag("svg", {**about, "aria-label": title}, tag("title", {}, title), *pieces)

@@ -62,7 +62,7 @@ def gather(out: str) -> Found:
     reader = Reader(out=out)
     sieve = needed(out, FILTER)
     if sieve.recipes != settings.rules():
-        raise RunError(f"{out}: the filter stage was run with another recipe than the run now has. Run pipelines.clean again.")
+        raise RunError(f"{out}: filter was run with another recipe than the run now has. Run pipelines.clean again.")
     drop_parts = facts.first_parts(sieve.parts, lambda p: p.counts.dropped, enough=samples.EACH)
     kept_parts = facts.first_parts(sieve.parts, lambda p: {p.source: p.counts.went_out}, enough=samples.EACH)
     kept_parts = dict(sorted(kept_parts.items())[:SOURCES])
@@ -87,7 +87,9 @@ def gather(out: str) -> Found:
         shards=_shards(out, encode), learnt=_learnt(out, tokenizer), rule_sets=tuple(facts.rule_sets(sieve.recipes)),
         arrived=arrived, kept=kept_sums, parts=parts,
         kept_samples=samples.kept(reader, parts=kept_parts, clean=clean),
-        dropped_samples=samples.dropped(reader, parts=drop_parts, drops=drops, documents=documents, duplicates=verdicts),
+        dropped_samples=samples.dropped(
+            reader, parts=drop_parts, drops=drops, documents=documents, duplicates=verdicts
+        ),
         dead_samples=samples.dead_letters(reader, parts=dead_parts, letters=letters),
         clusters=tuple(samples.clusters(reader, duplicates=searched, documents=documents)),
         cluster_parts=len(searched), duplicate_parts=len(with_duplicates), stopped=reader.stopped,
@@ -117,4 +119,5 @@ def _learnt(out: str, tokenizer: Manifest) -> facts.Learnt:
     try:
         return facts.learnt(data)
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{out}/{tokenizer.outputs['tokenizer'].path}: no tokenizer: {error}. Run pipelines.clean again.") from error
+        path = tokenizer.outputs["tokenizer"].path
+        raise RunError(f"{out}/{path}: no tokenizer: {error}. Run pipelines.clean again.") from error

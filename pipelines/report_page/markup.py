@@ -36,7 +36,7 @@ def join(*children: Node) -> Html:
 
 
 def foreign(text: str, *, limit: int = 300) -> Html:
-    """Text from the crawl, cut at `limit` code points. It is isolated: its direction cannot turn what stands around it."""
+    """Text from the crawl, cut at `limit` code points, and isolated: its direction cannot turn what is around it."""
     return tag("bdi", {}, clip(text, limit))
 
 
@@ -50,15 +50,19 @@ def code(text: str) -> Html:
 
 
 def table(*, caption: Node, head: Sequence[str], rows: Sequence[Sequence[Node]], numbers: Collection[int] = ()) -> Html:
-    """A table with its caption and column headings; the first cell heads its row. `numbers` are columns set flush right."""
+    """A table with its caption and column headings; the first cell heads its row. Columns `numbers` are flush right."""
     kinds = [{"class": "n"} if i in numbers else {} for i in range(len(head))]
     top = [tag("th", {"scope": "col", **kinds[i]}, name) for i, name in enumerate(head)]
     body = [
-        tag("tr", {}, tag("th", {"scope": "row", **kinds[0]}, row[0]), *(tag("td", kinds[i + 1], c) for i, c in enumerate(row[1:])))
+        tag("tr", {}, tag("th", {"scope": "row"}, row[0]), *map(_cell, kinds[1:], row[1:]))
         for row in rows
     ]
-    whole = tag("table", {}, tag("caption", {}, caption), tag("thead", {}, tag("tr", {}, *top)), tag("tbody", {}, *body))
-    return tag("div", {"class": "wide"}, whole)
+    parts = [tag("caption", {}, caption), tag("thead", {}, tag("tr", {}, *top)), tag("tbody", {}, *body)]
+    return tag("div", {"class": "wide"}, tag("table", {}, *parts))
+
+
+def _cell(kind: Mapping[str, str], content: Node) -> Html:
+    return tag("td", kind, content)
 
 
 def count(n: int) -> str:
@@ -73,7 +77,7 @@ def value(v: object) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share to a tenth of a percent. Something is never shown as 0 nor a part as 100; of nothing there is no share."""
+    """A share to a tenth of a percent. Something is never shown as 0, nor a part as 100; nothing has no shares."""
     if not whole:
         return "–"
     share = f"{100 * part / whole:.1f}"

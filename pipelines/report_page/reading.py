@@ -15,7 +15,7 @@ from schemas.records import Output
 from transforms.beam import files
 
 BUDGET_BYTES = 512 << 20
-"""Bytes of columns, inflated, that one report reads in all: a second or two of a disk. One row group is held at a time."""
+"""Bytes of columns, inflated, that one report reads in all: a second or two. One row group is held at a time."""
 CELL_CHARACTERS = 600
 """Strings are cut to this while they are still in Arrow: a text may be 4 MiB, and the page shows 400 characters."""
 
@@ -46,8 +46,9 @@ class Reader:
             with files.open_read(path) as file:
                 table = pq.ParquetFile(file, page_checksum_verification=True)
                 if table.metadata.num_rows != output.rows:
-                    raise RunError(f"{path}: holds {table.metadata.num_rows} rows, its record says {output.rows}. {remedy}")
-                pieces = [piece for piece in self._pieces(table, names, wanted) if piece is not None]
+                    holds = f"{path}: holds {table.metadata.num_rows} rows, its record says {output.rows}"
+                    raise RunError(f"{holds}. {remedy}")
+                pieces = self._pieces(table, names, wanted)
         except (OSError, pa.ArrowException) as error:
             raise RunError(f"{path}: cannot be read: {error}. {remedy}") from error
         return pa.concat_tables(pieces) if pieces else pa.table({name: [] for name in (*names, _ROW)})

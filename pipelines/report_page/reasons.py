@@ -29,6 +29,7 @@ _OTHERS = {
     "unknown_format": "the file is neither WARC nor JSON lines",
 }
 _RECORD_TYPE = "record_type_"
+_SKIPPED = {"http_status": "not answered 200 OK", "media_type": "not HTML or text", "empty_text": "no text in it"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +60,24 @@ def bounds(rule: Rule) -> str:
     return f"at least {_bound(rule.low)}" if rule.low is not None else f"at most {_bound(rule.high)}"
 
 
+def kind(reason: str) -> str:
+    """The colour of a reason: that of its share in `record_shares` or `document_shares`."""
+    if reason.startswith(_RECORD_TYPE):
+        return "apart"
+    if reason in _SKIPPED:
+        return reason
+    return "other" if reason in _OTHERS and _family(reason) == "quality" else _family(reason)
+
+
 def record_shares(documents: int, dropped: Mapping[str, int], dead: Mapping[str, int]) -> list[Share]:
     """The records of a run by what became of them; nothing that is zero."""
     apart = sum(n for reason, n in dropped.items() if reason.startswith(_RECORD_TYPE))
-    named = {"http_status": "not answered 200 OK", "media_type": "not HTML or text", "empty_text": "no text in it"}
-    shares = [Share(label="documents", kind="kept", count=documents),
-              Share(label="records that hold no page", kind="apart", count=apart)]
-    shares += [Share(label=label, kind=reason, count=dropped.get(reason, 0)) for reason, label in named.items()]
-    rest = sum(n for reason, n in dropped.items() if reason not in named) - apart
+    shares = [
+        Share(label="documents", kind="kept", count=documents),
+        Share(label="records that hold no page", kind="apart", count=apart),
+    ]
+    shares += [Share(label=label, kind=reason, count=dropped.get(reason, 0)) for reason, label in _SKIPPED.items()]
+    rest = sum(n for reason, n in dropped.items() if reason not in _SKIPPED) - apart
     shares += [Share(label="too long, or another reason", kind="other", count=rest),
                Share(label="broken: dead letters", kind="dead", count=sum(dead.values()))]
     return [s for s in shares if s.count]
@@ -74,7 +85,7 @@ def record_shares(documents: int, dropped: Mapping[str, int], dead: Mapping[str,
 
 def document_shares(kept: int, dropped: Mapping[str, int]) -> list[Share]:
     """The documents of a run by what became of them; nothing that is zero."""
-    families = {"language": 0, "quality": 0, "repetition": 0, "duplicate": 0}
+    families = dict.fromkeys(("language", "quality", "repetition", "duplicate"), 0)
     for reason, n in dropped.items():
         families[_family(reason)] += n
     labels = {"language": "language not wanted, or unsure", "quality": "does not read like prose",

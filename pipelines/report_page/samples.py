@@ -118,7 +118,9 @@ def clusters(reader: Reader, *, duplicates: Mapping[str, Output], documents: Map
     ]
 
 
-def dead_letters(reader: Reader, *, parts: Mapping[str, list[str]], letters: Mapping[str, Output]) -> dict[str, list[Row]]:
+def dead_letters(
+    reader: Reader, *, parts: Mapping[str, list[str]], letters: Mapping[str, Output]
+) -> dict[str, list[Row]]:
     """EACH dead letters a reason, by source, file and offset. What was read of the records is not looked at."""
     found: dict[str, list[Row]] = {reason: [] for reason in parts}
     for name in sorted({name for names in parts.values() for name in names}):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms import duplicates as pure
@@ -109,6 +109,7 @@ def computed(documents: list[Document], *, nodes: list[int], partitions: int, cu
     }
 
 
+@settings(deadline=None)
 @given(corpora(), st.data())
 def test_any_order_grouping_and_numbering_gives_the_clusters_and_survivors_of_the_oracle(
     documents: list[Document], data: st.DataObject

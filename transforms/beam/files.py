@@ -155,7 +155,7 @@ def half_written(folder: str, alive: Container[int]) -> list[str]:
 
 
 def clear_temporaries(folder: str) -> None:
-    """Removes what a killed run left half-written below a stage's folder."""
+    """Removes what a killed run left half-written."""
     for parent, _, names in os.walk(folder):
         for name in names:
             if _TEMPORARY.fullmatch(name):

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+from apache_beam.options.pipeline_options import DirectOptions, FlinkRunnerOptions, StandardOptions, WorkerOptions
+
+from pipelines.options import Options, parse
+from schemas.errors import RunError
+
+HELP = """\
+usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output OUT [--recipe NAME]
+                                 [--runner RUNNER] [--workers N] [--batch-rows N] [--language-model PATH]
+
+What it does.
+
+options:
+  -h, --help            show this help message and exit
+  --input [NAME=]PATTERN[@RECIPE]
+                        files to read: a path, a quoted glob or a folder, of WARC, WET or JSON lines, gzip
+                        or plain, told by their content; hidden files are left out; may be given several
+                        times. NAME is the source, a component of the training mixture (default web); RECIPE
+                        applies to this source
+  --output OUT          folder of the run; a run continues where it is
+  --recipe NAME         what to keep: a recipe's name, or a .toml file of the same fields (default web-en)
+  --runner RUNNER       DirectRunner (default) is Beam's in-process runner; PrismRunner, FlinkRunner,
+                        SparkRunner and DataflowRunner are passed to Beam
+  --workers N           worker processes of the DirectRunner (default 1)
+  --batch-rows N        documents handled at a time (default 1024); memory and speed, never the result
+  --language-model PATH
+                        lid.176.ftz; found or fetched when not given
+
+Other options go to Beam: --project, --temp_location, --flink_master, … Finished parts and stages are kept:
+run the same command again after anything went wrong.
+"""
+
+
+def parsed(*argv: str, needs_input: bool = True) -> Options:
+    given = ["--input", "a", *argv] if needs_input else list(argv)
+    if not any(a.startswith("--output") for a in given):
+        given += ["--output", "out"]
+    return parse(given, command="clean", about="What it does.", needs_input=needs_input)
+
+
+def told(*argv: str, needs_input: bool = True) -> str:
+    with pytest.raises(RunError) as raised:
+        parsed(*argv, needs_input=needs_input)
+    return str(raised.value)
+
+
+def test_help_tells_every_option_and_has_not_drifted(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"], command="clean", about="What it does.", needs_input=True)
+    told = capsys.readouterr().out
+    assert told.split() == HELP.split(), "but for where lines break, which is the terminal's and Python's"
+    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local"}
+    assert all(f"--{name.replace('_', '-')} " in told for name in ours | {"input", "runner"})
+    with pytest.raises(SystemExit):
+        parse(["--help"], command="filter", about="", needs_input=False)
+    assert "--input" not in capsys.readouterr().out
+
+
+def test_defaults_and_everything_given() -> None:
+    options = parsed()
+    assert (options.inputs, options.output, options.recipe, options.workers) == (("a",), "out", None, 1)
+    assert (options.batch_rows, options.language_model, options.local) == (1024, None, True)
+    full = parsed("--input=news=b@web-en", "--output", "gs://b/out//", "--recipe", "r.toml", "--workers=3", "--batch-rows", "7",
+                  "--language-model", "m", "--runner", "FlinkRunner")
+    assert (full.inputs, full.output, full.recipe, full.workers) == (("a", "news=b@web-en"), "gs://b/out", "r.toml", 3)
+    assert (full.batch_rows, full.language_model, full.local) == (7, "m", False)
+    assert parsed(needs_input=False).inputs == ()
+    assert parsed("--output", "/").output == "/"
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--worker", "2"], "--worker: no such option. Did you mean --workers? See --help."),
+        (["--recpe=x"], "--recpe: no such option. Did you mean --recipe? See --help."),
+        (["--flink_mastr", "x"], "--flink_mastr: no such option. Did you mean --flink_master? See --help."),
+        (["--zzzzzzzz"], "--zzzzzzzz: no such option. See --help."),
+        (["-x"], "-x: no such option. See --help."),
+        (["--input", "b.gz", "c.gz"], "c.gz: belongs to no option. If the shell made it from a pattern, quote the pattern."),
+        (["--workers", "0"], "--workers and --batch-rows must be at least 1."),
+        (["--batch-rows", "-3"], "--workers and --batch-rows must be at least 1."),
+        (["--output", ""], "--output is empty. Give the folder of the run."),
+        (["--runner", "FlinkRuner"], "--runner FlinkRuner: no such runner. Known: DataflowRunner, BundleBasedDirectRunner, "
+         "DirectRunner, SwitchingDirectRunner, InteractiveRunner, FlinkRunner, FnApiRunner, KafkaStreamsRunner, "
+         "PortableRunner, PrismRunner, SparkRunner, or the dotted name of a class."),
+    ],
+)  # fmt: skip
+def test_what_nobody_knows_is_refused(argv: list[str], says: str) -> None:
+    assert told(*argv) == says
+
+
+def test_a_stage_that_reads_the_output_takes_no_input() -> None:
+    assert told("--input", "x", needs_input=False).startswith("--input: no such option.")
+
+
+@pytest.mark.parametrize("argv", [["--workers", "two"], ["--output"], ["--recipe"]])
+def test_what_argparse_refuses_ends_the_command(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        parsed(*argv)
+    assert raised.value.code == 2 and argv[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["--out", "x"], ["--inp", "x"], ["--work", "2"]])
+def test_options_cannot_be_shortened(argv: list[str]) -> None:
+    assert told("--output", "o", *argv).startswith(f"{argv[0]}: no such option.")
+
+
+@pytest.mark.parametrize("name", [None, "DirectRunner", "directrunner", "direct", "FnApiRunner"])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_direct_runner_is_the_one_in_process(name: str | None, workers: int) -> None:
+    options = parsed("--workers", str(workers), *([] if name is None else ["--runner", name]))
+    assert options.local and options.beam.view_as(StandardOptions).runner == "FnApiRunner"
+    assert options.workers == options.beam.view_as(DirectOptions).direct_num_workers == workers
+
+
+@pytest.mark.parametrize("name", ["PrismRunner", "FlinkRunner", "sparkrunner", "flink", "DataflowRunner", "my.own.Runner"])
+def test_another_runner_goes_to_beam_as_it_is(name: str) -> None:
+    options = parsed("--runner", name, "--workers", "4")
+    assert not options.local and options.beam.view_as(StandardOptions).runner == name
+    assert options.beam.view_as(DirectOptions).direct_num_workers == 1
+
+
+def test_beams_options_go_to_beam() -> None:
+    beam = parsed("--runner=FlinkRunner", "--flink_master", "host:1", "--experiments=a", "--experiments=b", "--num_workers=3").beam
+    assert beam.view_as(FlinkRunnerOptions).flink_master == "host:1"
+    assert beam.view_as(WorkerOptions).num_workers == 3
+    assert beam.get_all_options()["experiments"] == ["a", "b"]
+    assert not {"input", "output", "batch_rows", "recipe"} & beam.get_all_options(drop_default=True).keys()
