@@ -63,7 +63,8 @@ RECIPES: dict[str, Recipe] = {r.name: r for r in (WEB_EN,)}
 
 
 def recipe_named(name: str) -> Recipe:
-    """A recipe by name, or from a `.toml` file of the same fields. Raises RunError, listing what there is."""
+    """A recipe by name, or from a `.toml` file of the same fields. With `base = "web-en"` the file says only what is
+    different: its tables are laid over the base's, its lists replace them. Raises RunError, listing what there is."""
     if name in RECIPES:
         return RECIPES[name]
     if not name.endswith(".toml"):
@@ -78,7 +79,16 @@ def recipe_named(name: str) -> Recipe:
     except ValueError as error:  # a TOMLDecodeError, or bytes that are not UTF-8
         raise RunError(f"recipe {name}: not TOML: {error}. Mend that.") from error
     fields.setdefault("name", os.path.basename(name).removesuffix(".toml"))
-    return recipe_from(fields, where=f"recipe {name}")
+    base = fields.pop("base", None)
+    if base is not None and base not in RECIPES:
+        raise RunError(f"recipe {name}, base: no recipe is named {base!r}. Known: {', '.join(RECIPES)}.")
+    return recipe_from(_over(dataclasses.asdict(RECIPES[base]), fields) if base else fields, where=f"recipe {name}")
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`: tables field by field, everything else whole."""
+    both = {name: value for name, value in above.items() if isinstance(value, dict) and isinstance(below.get(name), dict)}
+    return {**below, **above, **{name: _over(below[name], value) for name, value in both.items()}}
 
 
 def recipe_from(fields: dict[str, Any], *, where: str) -> Recipe:

@@ -169,3 +169,21 @@ def test_every_number_of_a_recipe_has_limits_and_its_default_lies_within(file: P
                 continue
             assert "must be from" in told(file, f"[{table}]\n{name} = {10**30}"), (table, name)
             assert "must be from" in told(file, f"[{table}]\n{name} = {-(10**30)}"), (table, name)
+
+
+def test_a_file_says_only_what_differs_from_its_base(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "web-en"\nlanguages = ["de"]\n[tokenizer]\nvocab_size = 500\n')
+    recipe = recipe_named(str(path))
+    assert recipe.name == "mine"
+    assert recipe.languages == ("de",)
+    assert recipe.rules == WEB_EN.rules
+    assert recipe.tokenizer == dataclasses.replace(WEB_EN.tokenizer, vocab_size=500)
+    assert recipe.encode == WEB_EN.encode
+
+
+def test_a_base_that_is_no_recipe(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('base = "web"\n')
+    with pytest.raises(RunError, match=r"base: no recipe is named 'web'\. Known: web-en"):
+        recipe_named(str(path))

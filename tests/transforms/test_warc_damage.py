@@ -157,6 +157,9 @@ def test_long_http_headers_cost_one_record_at_most() -> None:
 
 
 def test_headers_without_end_are_given_up() -> None:
+    empty = record("metadata", b"")
+    cuts = range(5, len(empty) - len(b"\r\n\r\n\r\n"))
+    assert [name(*outcomes(empty[:cut])) for cut in cuts] == ["truncated"] * len(cuts)
     found = outcomes(b"WARC/1.0\r\n" + b"X: y\r\n" * 1_000_000)
     assert list(map(name, found)) == ["truncated"]
     assert isinstance(found[0], DeadLetter)
