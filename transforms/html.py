@@ -23,6 +23,7 @@ _SUPERSETS = {
 _SHIFT = b"\x1b$"
 """Begins double-byte text in ISO-2022, which is all ASCII bytes."""
 _BROKEN = 10
+"""One broken character in so many beyond ASCII may be damage; more, and the charset is another."""
 
 _HTML = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!--.{0,2000}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b",
@@ -46,15 +47,16 @@ def decode(body: bytes, *, declared: str | None) -> tuple[str, str]:
     """(text, Python's name of the charset used). The first of these that fits: byte order mark, UTF-8 if the body is
     not all ASCII, the declared charset, ASCII, the page's meta tag, uchardet's guess; else UTF-8. UTF-8 comes before
     what is declared since single-byte charsets fit any bytes, while hardly any other text is UTF-8 by chance. Labels
-    are read as browsers read them (WHATWG Encoding: latin1 means windows-1252). Broken bytes become U+FFFD."""
+    are read as browsers read them (WHATWG Encoding: latin1 means windows-1252). Broken bytes become U+FFFD,
+    and none of these codecs gives lone surrogates."""
     for mark, charset in _MARKS:
         if body.startswith(mark):
-            return _sane(body[len(mark) :].decode(charset, "replace")), charset
+            return body[len(mark) :].decode(charset, "replace"), charset
     for charset in _candidates(body, declared):
         text = _fitting(body, charset)
         if text is not None:
-            return _sane(text), charset
-    return _sane(body.decode(charset, "replace")), charset
+            return text, charset
+    return body.decode("utf-8", "replace"), "utf-8"
 
 
 def page_text(body: bytes, *, media_type: str, declared: str | None, extract: Extract) -> tuple[str, str]:
@@ -111,8 +113,3 @@ def _nesting(page: str) -> int:
         depth = max(0, depth - 1) if closing else depth + 1
         total += depth
     return total
-
-
-def _sane(text: str) -> str:
-    """Without lone surrogates, which some decoders let through and no UTF-8 can hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")

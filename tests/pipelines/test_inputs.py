@@ -72,8 +72,8 @@ def test_a_source_must_do_as_a_folder(name: str) -> None:
     with pytest.raises(RunError) as raised:
         parse_input(f"{name}=x/*.gz")
     assert str(raised.value) == (
-        f"--input {name}=x/*.gz: a source's name has lower-case letters, digits, - and _, at most 64; it names a folder of "
-        "shards. If that = is part of a path, start the path with ./"
+        f"--input {name}=x/*.gz: a source's name has lower-case letters, digits, - and _, at most 64; it names a "
+        "folder of shards. If that = is part of a path, start the path with ./"
     )
     assert parse_input("x" * 64 + "=y").source == "x" * 64
 
@@ -127,9 +127,13 @@ def test_a_file_carries_where_it_is_and_how_large(here: Path) -> None:
 def test_two_files_of_one_name_are_refused_in_the_same_words_whatever_the_order() -> None:
     make("second/x.gz")
     says = told("crawl/*.gz", "second")
-    assert says == told("second", "crawl/*.gz") == (
-        "--input: crawl/x.gz and second/x.gz would both be 'x.gz' of source 'web'. Give one of them a source of its own: "
-        "--input NAME=PATTERN"
+    assert (
+        says
+        == told("second", "crawl/*.gz")
+        == (
+            "--input: crawl/x.gz and second/x.gz would both be 'x.gz' of source 'web'. Give one of them a source of "
+            "its own: --input NAME=PATTERN"
+        )
     )
     assert names("crawl/*.gz", "b=second") == ["b:x.gz", "web:x.gz"]
 
@@ -138,8 +142,10 @@ def test_two_files_of_one_name_are_refused_in_the_same_words_whatever_the_order(
 def test_one_file_under_two_names_is_refused_too() -> None:
     says = told("crawl", "crawl/a")
     assert says == told("crawl/a", "crawl")
-    assert says.startswith("--input: crawl/a/") and "is matched twice, as 'a/" in says and says.endswith(
-        "of source 'web'. Leave one of the patterns out."
+    assert (
+        says.startswith("--input: crawl/a/")
+        and "is matched twice, as 'a/" in says
+        and says.endswith("of source 'web'. Leave one of the patterns out.")
     )
 
 
@@ -153,7 +159,9 @@ def test_a_pattern_that_matches_nothing_is_refused(pattern: str) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_a_source_has_one_recipe() -> None:
-    assert told("crawl@b", "crawl/*.gz@a", "news=crawl@c").startswith("--input: source 'web' is given the recipes a and b.")
+    assert told("crawl@b", "crawl/*.gz@a", "news=crawl@c").startswith(
+        "--input: source 'web' is given the recipes a and b."
+    )
     assert len(names("crawl@a", "crawl/**@a", "crawl")) == 3
 
 
@@ -179,7 +187,10 @@ def test_what_cannot_be_read_is_refused() -> None:
     assert told("crawl") == "--input crawl/pipe: is not a file. Leave it out."
     os.remove("crawl/pipe")
     make("crawl/n[1].gz")
-    assert told("crawl/n[1].gz") == "--input crawl/n[1].gz: *, ? and [ make a pattern, so no path can have them. Rename it."
+    assert (
+        told("crawl/n[1].gz")
+        == "--input crawl/n[1].gz: *, ? and [ make a pattern, so no path can have them. Rename it."
+    )
     with open(b"crawl/\xff.gz", "w"):
         assert told("crawl") == "--input crawl/\\udcff.gz: the name is not UTF-8. Rename it, or leave it out."
 

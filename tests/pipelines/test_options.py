@@ -64,8 +64,20 @@ def test_defaults_and_everything_given() -> None:
     options = parsed()
     assert (options.inputs, options.output, options.recipe, options.workers) == (("a",), "out", None, 1)
     assert (options.batch_rows, options.language_model, options.local) == (1024, None, True)
-    full = parsed("--input=news=b@web-en", "--output", "gs://b/out//", "--recipe", "r.toml", "--workers=3", "--batch-rows", "7",
-                  "--language-model", "m", "--runner", "FlinkRunner")
+    full = parsed(
+        "--input=news=b@web-en",
+        "--output",
+        "gs://b/out//",
+        "--recipe",
+        "r.toml",
+        "--workers=3",
+        "--batch-rows",
+        "7",
+        "--language-model",
+        "m",
+        "--runner",
+        "FlinkRunner",
+    )
     assert (full.inputs, full.output, full.recipe, full.workers) == (("a", "news=b@web-en"), "gs://b/out", "r.toml", 3)
     assert (full.batch_rows, full.language_model, full.local) == (7, "m", False)
     assert parsed(needs_input=False).inputs == ()
@@ -80,13 +92,15 @@ def test_defaults_and_everything_given() -> None:
         (["--flink_mastr", "x"], "--flink_mastr: no such option. Did you mean --flink_master? See --help."),
         (["--zzzzzzzz"], "--zzzzzzzz: no such option. See --help."),
         (["-x"], "-x: no such option. See --help."),
-        (["--input", "b.gz", "c.gz"], "c.gz: belongs to no option. If the shell made it from a pattern, quote the pattern."),
+        (["--input", "b.gz", "c.gz"],
+         "c.gz: belongs to no option. If the shell made it from a pattern, quote the pattern."),
         (["--workers", "0"], "--workers and --batch-rows must be at least 1."),
         (["--batch-rows", "-3"], "--workers and --batch-rows must be at least 1."),
         (["--output", ""], "--output is empty. Give the folder of the run."),
-        (["--runner", "FlinkRuner"], "--runner FlinkRuner: no such runner. Known: DataflowRunner, BundleBasedDirectRunner, "
-         "DirectRunner, SwitchingDirectRunner, InteractiveRunner, FlinkRunner, FnApiRunner, KafkaStreamsRunner, "
-         "PortableRunner, PrismRunner, SparkRunner, or the dotted name of a class."),
+        (["--runner", "FlinkRuner"],
+         "--runner FlinkRuner: no such runner. Known: DataflowRunner, "
+         "BundleBasedDirectRunner, DirectRunner, SwitchingDirectRunner, InteractiveRunner, FlinkRunner, FnApiRunner, "
+         "KafkaStreamsRunner, PortableRunner, PrismRunner, SparkRunner, or the dotted name of a class."),
     ],
 )  # fmt: skip
 def test_what_nobody_knows_is_refused(argv: list[str], says: str) -> None:
@@ -117,7 +131,9 @@ def test_the_direct_runner_is_the_one_in_process(name: str | None, workers: int)
     assert options.workers == options.beam.view_as(DirectOptions).direct_num_workers == workers
 
 
-@pytest.mark.parametrize("name", ["PrismRunner", "FlinkRunner", "sparkrunner", "flink", "DataflowRunner", "my.own.Runner"])
+@pytest.mark.parametrize(
+    "name", ["PrismRunner", "FlinkRunner", "sparkrunner", "flink", "DataflowRunner", "my.own.Runner"]
+)
 def test_another_runner_goes_to_beam_as_it_is(name: str) -> None:
     options = parsed("--runner", name, "--workers", "4")
     assert not options.local and options.beam.view_as(StandardOptions).runner == name
@@ -125,7 +141,9 @@ def test_another_runner_goes_to_beam_as_it_is(name: str) -> None:
 
 
 def test_beams_options_go_to_beam() -> None:
-    beam = parsed("--runner=FlinkRunner", "--flink_master", "host:1", "--experiments=a", "--experiments=b", "--num_workers=3").beam
+    beam = parsed(
+        "--runner=FlinkRunner", "--flink_master", "host:1", "--experiments=a", "--experiments=b", "--num_workers=3"
+    ).beam
     assert beam.view_as(FlinkRunnerOptions).flink_master == "host:1"
     assert beam.view_as(WorkerOptions).num_workers == 3
     assert beam.get_all_options()["experiments"] == ["a", "b"]

@@ -69,7 +69,8 @@ def test_every_field_of_a_file_arrives(file: Path) -> None:
     file.write_text(FULL)
     found = recipe_named(str(file))
     assert found == Recipe(
-        name="mine", languages=("de", "en"),
+        name="mine",
+        languages=("de", "en"),
         rules=(
             Rule(column="word_count", low=20, high=1e6, source="tried"),
             Rule(column="alpha_word_ratio", low=0.75, source="tried"),
@@ -87,7 +88,8 @@ def test_every_field_of_a_file_arrives(file: Path) -> None:
 
 def test_a_file_can_say_what_web_en_says(file: Path) -> None:
     rules = "".join(
-        "[[rules]]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in dataclasses.asdict(rule).items() if v is not None)
+        "[[rules]]\n"
+        + "".join(f"{k} = {json.dumps(v)}\n" for k, v in dataclasses.asdict(rule).items() if v is not None)
         for rule in WEB_EN.rules
     )
     file.write_text(f'name = "web-en"\nlanguages = ["en"]\n{rules}')
@@ -109,10 +111,12 @@ def test_a_file_without_a_name_has_its_own(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("langauges = []", "recipe FILE: no such field langauges. Known: name, languages, rules, extract, dedupe, tokenizer, "
-                           "encode."),
-        ("[dedupe]\nband = 1\nrow = 2", "recipe FILE, dedupe: no such field band, row. Known: ngram, bands, rows, seed, "
-                                        "before_rules."),
+        ("langauges = []",
+         "recipe FILE: no such field langauges. Known: name, languages, rules, extract, dedupe, "
+         "tokenizer, encode."),
+        ("[dedupe]\nband = 1\nrow = 2",
+         "recipe FILE, dedupe: no such field band, row. Known: ngram, bands, rows, "
+         "seed, before_rules."),
         ('[[rules]]\ncolumn = "word_count"\nlow = 1', "recipe FILE, rules[0]: lacks source."),
         ("[[rules]]\nlow = 1", "recipe FILE, rules[0]: lacks column, source."),
         ("name = 3", "recipe FILE, name: must be text, not 3."),
@@ -121,20 +125,24 @@ def test_a_file_without_a_name_has_its_own(file: Path) -> None:
         ("[encode]\nseq_len = 5.0", "recipe FILE, encode, seq_len: must be a whole number, not 5.0."),
         ("[encode]\nseq_len = true", "recipe FILE, encode, seq_len: must be a whole number, not True."),
         ("[extract]\nmain_content = 1", "recipe FILE, extract, main_content: must be true or false, not 1."),
-        ('[[rules]]\ncolumn = "word_count"\nlow = "1"\nsource = ""', "recipe FILE, rules[0], low: must be a number, not '1'."),
-        ('[[rules]]\ncolumn = "word_count"\nhigh = true\nsource = ""', "recipe FILE, rules[0], high: must be a number, not "
-                                                                       "True."),
+        ('[[rules]]\ncolumn = "word_count"\nlow = "1"\nsource = ""',
+         "recipe FILE, rules[0], low: must be a number, not '1'."),
+        ('[[rules]]\ncolumn = "word_count"\nhigh = true\nsource = ""',
+         "recipe FILE, rules[0], high: must be a number, "
+         "not True."),
         ("dedupe = 4", "recipe FILE, dedupe: must be a table, not 4."),
         ("rules = [4]", "recipe FILE, rules[0]: must be a table, not 4."),
         ("[rules]\nlow = 1", "recipe FILE, rules: must be a list, not {'low': 1}."),
         ('[[rules]]\ncolumn = "word_count"\nlow = nan\nsource = ""',
          "recipe 'news', rule on 'word_count': nan is no bound. Leave a bound out to have it open."),
         ("a = = 1", "recipe FILE: not TOML: Invalid value (at line 1, column 5). Mend that."),
-        (b'name = "\xff"', "recipe FILE: not TOML: 'utf-8' codec can't decode byte 0xff in position 8: invalid start byte. "
-                           "Mend that."),
+        (b'name = "\xff"',
+         "recipe FILE: not TOML: 'utf-8' codec can't decode byte 0xff in position 8: invalid start "
+         "byte. Mend that."),
         ("[dedupe]\nbands = 0", "recipe FILE, dedupe, bands: must be from 1 to 1000, not 0."),
         ("[dedupe]\nseed = 4294967296", "recipe FILE, dedupe, seed: must be from 0 to 4294967295, not 4294967296."),
-        ("[tokenizer]\nvocab_size = 258", "recipe FILE, tokenizer, vocab_size: must be from 259 to 2147483647, not 258."),
+        ("[tokenizer]\nvocab_size = 258",
+         "recipe FILE, tokenizer, vocab_size: must be from 259 to 2147483647, not 258."),
         ("[encode]\nvalidation_per_million = 400_000\ntest_per_million = 600_000",
          "recipe FILE, encode: validation_per_million and test_per_million leave nothing to train on."),
     ],

@@ -93,7 +93,7 @@ def test_another_schema_is_refused_whatever_else_is_in_it(out: Path, version: ob
     out.mkdir()
     (out / "run.json").write_text(json.dumps({"schema_version": version, "unknown": 1}))
     says = (
-        f"written with schema version {version}, this winnow writes {SCHEMA_VERSION}. Give another --output, or use the "
-        "winnow that wrote it."
+        f"written with schema version {version}, this winnow writes {SCHEMA_VERSION}. Give another --output, or use "
+        "the winnow that wrote it."
     )
     assert told(out) == f"OUT/run.json: {says}" and told(out, checked=True) == f"OUT: {says}"

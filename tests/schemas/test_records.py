@@ -38,13 +38,26 @@ def balanced(draw: st.DrawFn) -> Counts:
 
 
 RECORDS = st.builds(
-    PartRecord, stage=WORDS, part=WORDS, plan_key=WORDS, source=WORDS, name=WORDS, counts=balanced(),
-    outputs=st.dictionaries(WORDS, OUTPUTS, max_size=2), tallies=st.dictionaries(WORDS, TALLIES, max_size=2),
-    input_bytes=SIZES, text_bytes=SIZES,
+    PartRecord,
+    stage=WORDS,
+    part=WORDS,
+    plan_key=WORDS,
+    source=WORDS,
+    name=WORDS,
+    counts=balanced(),
+    outputs=st.dictionaries(WORDS, OUTPUTS, max_size=2),
+    tallies=st.dictionaries(WORDS, TALLIES, max_size=2),
+    input_bytes=SIZES,
+    text_bytes=SIZES,
 )
 PARTS = st.lists(RECORDS, max_size=4, unique_by=lambda r: r.part)
-BLANK = Manifest(stage="filter", plan_key="k", recipes={"web": [["en"], [{"column": "word_count", "low": 1.5}]]},
-                 libraries={"numpy": "2"}, outputs={"all": Output(path="p", rows=1, bytes=2, xxh3="x", content="c")})
+BLANK = Manifest(
+    stage="filter",
+    plan_key="k",
+    recipes={"web": [["en"], [{"column": "word_count", "low": 1.5}]]},
+    libraries={"numpy": "2"},
+    outputs={"all": Output(path="p", rows=1, bytes=2, xxh3="x", content="c")},
+)
 
 
 @given(RECORDS)
@@ -98,7 +111,7 @@ def record(part: str, **fields: object) -> PartRecord:
 
 
 def test_records_that_do_not_balance_or_come_twice_make_no_manifest() -> None:
-    with pytest.raises(ConservationError, match="^filter: 1 came in, but 0 went out"):
+    with pytest.raises(ConservationError, match=r"^filter: 1 came in, but 0 went out"):
         merge([record("a"), record("b", counts=Counts(came_in=1))], BLANK)
     with pytest.raises(ConservationError, match=r"^filter: two records of a, of a\.warc and of other\.warc$"):
         merge([record("a"), record("b"), record("a", name="other.warc")], BLANK)
@@ -120,7 +133,9 @@ GOOD = json.loads(to_json(merge([record("a", outputs={"o": BLANK.outputs["all"]}
 
 
 @pytest.mark.parametrize("read", [part_from_json, manifest_from_json])
-@pytest.mark.parametrize("text", ["", "{", "[]", "1", "null", '"x"', "{}", '{"counts": {}}', '{"counts": {}, "parts": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "1", "null", '"x"', "{}", '{"counts": {}}', '{"counts": {}, "parts": 3}']
+)
 def test_json_of_something_else_is_a_value_error(read: Callable[[str], object], text: str) -> None:
     with pytest.raises(ValueError):
         read(text)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import itertools
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -55,7 +56,7 @@ def test_neither_batching_nor_slicing_nor_copies_show(rows: list[Row], cuts: lis
     whole = digest(batch_of(rows))
     longer = batch_of(rows[:first] + rows + rows[:2])  # the rows in the middle of other ones' buffers
     edges = [0, *sorted(min(c, len(rows)) for c in cuts), len(rows)]
-    pieces = [longer.slice(min(first, len(rows)) + a, b - a) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    pieces = [longer.slice(min(first, len(rows)) + a, b - a) for a, b in itertools.pairwise(edges)]
     assert digest(*(batch_of(p.to_pylist()) if copy else p for p in pieces)) == whole
 
 

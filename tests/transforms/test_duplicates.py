@@ -37,7 +37,9 @@ class Verdict(NamedTuple):
 @st.composite
 def corpora(draw: st.DrawFn) -> list[Document]:
     few = st.integers(0, 6)
-    halves = st.sampled_from([b"\x00" * 8, b"\x7f" + b"\xff" * 7, b"\x80" + b"\x00" * 7, b"\xff" * 8, b"\x01" + b"\x00" * 7])
+    halves = st.sampled_from(
+        [b"\x00" * 8, b"\x7f" + b"\xff" * 7, b"\x80" + b"\x00" * 7, b"\xff" * 8, b"\x01" + b"\x00" * 7]
+    )
     ids = draw(st.lists(st.tuples(halves, halves).map(b"".join), unique=True, max_size=20))
     kinds = st.tuples(st.none() | st.tuples(few, few, few), few, st.integers(1, 3), st.none() | st.integers(-2, 2))
     return [Document(i, *draw(kinds)) for i in ids]
@@ -89,7 +91,9 @@ def computed(documents: list[Document], *, nodes: list[int], partitions: int, cu
     for piece in np.array_split(pairs, 3):
         for key, block in pure.blocks_by(pure.partitions_of(piece[:, 0], partitions), piece):
             shuffled[key].append(block)
-    edges = np.concatenate([pure.edges_of_buckets(blocks) for blocks in shuffled.values()] + [np.empty((0, 2), np.uint64)])
+    edges = np.concatenate(
+        [pure.edges_of_buckets(blocks) for blocks in shuffled.values()] + [np.empty((0, 2), np.uint64)]
+    )
     pieces = np.split(edges, sorted(min(c, len(edges)) for c in cuts))
     trees = pure.forest(np.concatenate([pure.forest(p) for p in pieces][::-1]))
     assert np.array_equal(trees, pure.forest(edges)), "a forest of forests is the forest of all edges"
@@ -100,7 +104,9 @@ def computed(documents: list[Document], *, nodes: list[int], partitions: int, cu
         date = int(pure.NO_DATE) if d.date is None else d.date
         row = np.array([(root, node, ids[k], digests[k], d.chars, date)], pure.MEMBER)
         members = np.append(members, row)
-    rows = [pure.verdicts([block]) for _, block in pure.blocks_by(pure.partitions_of(members["root"], partitions), members)]
+    rows = [
+        pure.verdicts([block]) for _, block in pure.blocks_by(pure.partitions_of(members["root"], partitions), members)
+    ]
     found = np.concatenate(rows) if rows else pure.verdicts([])
     clusters = pure.ids_of(found["cluster"]).to_pylist()
     return {
@@ -116,8 +122,14 @@ def test_any_order_grouping_and_numbering_gives_the_clusters_and_survivors_of_th
 ) -> None:
     documents = data.draw(st.permutations(documents))
     rows = st.integers(0, 2**32 - 1)
-    nodes = data.draw(st.lists(st.tuples(st.integers(0, 3), rows).map(lambda pr: pr[0] << 32 | pr[1]),
-                               min_size=len(documents), max_size=len(documents), unique=True))
+    nodes = data.draw(
+        st.lists(
+            st.tuples(st.integers(0, 3), rows).map(lambda pr: pr[0] << 32 | pr[1]),
+            min_size=len(documents),
+            max_size=len(documents),
+            unique=True,
+        )
+    )
     partitions = data.draw(st.sampled_from([1, 2, 64]))
     cuts = data.draw(st.lists(st.integers(0, 40), max_size=3))
     assert computed(documents, nodes=nodes, partitions=partitions, cuts=cuts) == expected(documents)

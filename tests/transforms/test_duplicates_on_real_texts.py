@@ -57,8 +57,8 @@ def chance(similarity: float) -> float:
 
 
 def test_planted_news_articles_are_found_and_nothing_else(data_folder: Path) -> None:
-    """Nine of the ten are so alike that they always meet. The tenth, of similarity 0.80, meets with a chance of 0.92: it
-    is missed with the default seed, and found with the share of the seeds that it should be."""
+    """Nine of the ten are so alike that they always meet. The tenth, of similarity 0.80, meets with a chance of 0.92:
+    it is missed with the default seed, and found with the share of the seeds that it should be."""
     with gzip.open(data_folder / "dedupe" / "parkr-ndd-100docs.jsonl.gz", "rt") as file:
         documents = [json.loads(line) for line in file]
     with (data_folder / "dedupe" / "parkr-ndd-gold-pairs.jsonl").open() as lines:
@@ -81,7 +81,9 @@ def test_licences_meet_as_often_as_fourteen_bands_of_eight_rows_promise(data_fol
         exact = {frozenset((row["a"], row["b"])): float(row["jaccard"]) for row in csv.DictReader(file, delimiter="\t")}
     names, texts = [d["id"] for d in documents], [d["text"] for d in documents]
     met = [meetings(buckets(texts, seed), names) for seed in SEEDS]
-    promised = sum(map(chance, exact.values()))  # 715; one seed gives 49 more or less, as its permutations serve all pairs
+    promised = sum(
+        map(chance, exact.values())
+    )  # 715; one seed gives 49 more or less, as its permutations serve all pairs
     assert abs(mean(map(len, met)) - promised) < 0.03 * promised
     for low, high in ((0.3, 0.5), (0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9), (0.9, 1.01)):
         pairs = {pair: s for pair, s in exact.items() if low <= s < high}

@@ -23,13 +23,29 @@ def name(row: int) -> bytes:
 def document(row: int, *, words: int = 80, language: str = "en") -> Row:
     date = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC) if row % 2 else None
     return {
-        **ZEROS, "id": name(row), "source": "web", "file": "a.warc", "offset": row, "text": f"text {row}", "url": None,
-        "language": language, "word_count": words, "digest": name(row), "date": date,
+        **ZEROS,
+        "id": name(row),
+        "source": "web",
+        "file": "a.warc",
+        "offset": row,
+        "text": f"text {row}",
+        "url": None,
+        "language": language,
+        "word_count": words,
+        "digest": name(row),
+        "date": date,
     }
 
 
 def duplicate(row: int, *, survivor: bool, exact: bool = False, cluster: int = 0, size: int = 2) -> Row:
-    return {"id": name(row), "row": row, "cluster": name(cluster), "cluster_size": size, "survivor": survivor, "exact": exact}
+    return {
+        "id": name(row),
+        "row": row,
+        "cluster": name(cluster),
+        "cluster_size": size,
+        "survivor": survivor,
+        "exact": exact,
+    }
 
 
 def sieved(documents: list[Row], duplicates: list[Row], sizes: list[int]) -> tuple[list[Row], list[Row]]:
@@ -51,10 +67,20 @@ def sieved(documents: list[Row], duplicates: list[Row], sizes: list[int]) -> tup
 @st.composite
 def parts(draw: st.DrawFn) -> tuple[list[Row], list[Row]]:
     rows = range(draw(st.integers(0, 25)))
-    documents = [document(k, words=draw(st.sampled_from([49, 50])), language=draw(st.sampled_from(["en", "de"]))) for k in rows]
+    documents = [
+        document(k, words=draw(st.sampled_from([49, 50])), language=draw(st.sampled_from(["en", "de"]))) for k in rows
+    ]
     chosen = [k for k in rows if draw(st.booleans())]
-    made = [duplicate(k, survivor=draw(st.booleans()), exact=draw(st.booleans()), cluster=draw(st.integers(0, 99)),
-                      size=draw(st.integers(2, 9))) for k in chosen]
+    made = [
+        duplicate(
+            k,
+            survivor=draw(st.booleans()),
+            exact=draw(st.booleans()),
+            cluster=draw(st.integers(0, 99)),
+            size=draw(st.integers(2, 9)),
+        )
+        for k in chosen
+    ]
     return documents, made
 
 
@@ -67,21 +93,21 @@ def test_each_document_is_in_exactly_one_of_clean_and_dropped_for_the_right_reas
     found = {d["row"]: d for d in duplicates}
     clean, dropped = sieved(documents, data.draw(st.permutations(duplicates)), data.draw(st.lists(st.integers(0, 9))))
     expected_clean, expected_dropped = [], []
-    for row, given in enumerate(documents):
+    for row, one in enumerate(documents):
         verdict = found.get(row)
-        if given["language"] != "en":
+        if one["language"] != "en":
             reason = "language"
-        elif given["word_count"] == 49:
+        elif one["word_count"] == 49:
             reason = "word_count"
         elif verdict and not verdict["survivor"]:
             reason = "exact_duplicate" if verdict["exact"] else "near_duplicate"
         else:
-            named = verdict or {"cluster": given["id"], "cluster_size": 1}
+            named = verdict or {"cluster": one["id"], "cluster_size": 1}
             extra = {"cluster": named["cluster"], "cluster_size": named["cluster_size"]}
-            both = {**dict.fromkeys(CLEAN.names), **given, **extra}
+            both = {**dict.fromkeys(CLEAN.names), **one, **extra}
             expected_clean.append(both)
             continue
-        expected_dropped.append({"id": given["id"], "row": row, "reason": reason})
+        expected_dropped.append({"id": one["id"], "row": row, "reason": reason})
     assert (clean, dropped) == (expected_clean, expected_dropped)
 
 
@@ -95,7 +121,11 @@ def test_verdicts_on_rows_of_other_batches_are_left_for_them() -> None:
 
 def test_a_rule_comes_before_a_duplicate_and_a_survivor_can_break_one() -> None:
     documents = [document(0, words=1), document(1, words=1), document(2)]
-    duplicates = [duplicate(0, survivor=True, size=3), duplicate(1, survivor=False, size=3), duplicate(2, survivor=False, size=3)]
+    duplicates = [
+        duplicate(0, survivor=True, size=3),
+        duplicate(1, survivor=False, size=3),
+        duplicate(2, survivor=False, size=3),
+    ]
     _, dropped = sieved(documents, duplicates, [])
     assert [d["reason"] for d in dropped] == ["word_count", "word_count", "near_duplicate"]
 

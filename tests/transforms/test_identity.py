@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -53,11 +54,18 @@ def test_a_fingerprint_ignores_the_order_of_keys_and_nothing_else() -> None:
 
 
 def test_fingerprints_and_draws_are_the_same_in_another_process(tmp_path: Path) -> None:
-    code = "from transforms.identity import *; print(fingerprint({'b': [1.5, None], 'a': 'é'}), draw(b'x' * 16, seed=-1, purpose='p'))"
+    ask = "print(fingerprint({'b': [1.5, None], 'a': 'é'}), draw(b'x' * 16, seed=-1, purpose='p'))"
+    code = f"from transforms.identity import draw, fingerprint; {ask}"
     root = Path(__file__).parents[2]
     told = [
-        subprocess.run([sys.executable, "-c", code], cwd=root, env={"PYTHONHASHSEED": str(seed)}, capture_output=True,
-                       text=True, check=True).stdout.split()
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=root,
+            env={"PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
         for seed in (1, 2)
     ]
     here = [fingerprint({"a": "é", "b": [1.5, None]}), str(draw(b"x" * 16, seed=-1, purpose="p"))]
@@ -83,5 +91,5 @@ def test_draws_are_even_and_depend_on_seed_and_purpose() -> None:
 def test_a_sample_grows_with_its_share_and_keeps_whom_it_had() -> None:
     samples = [{i for i in ids(5_000) if chosen(i, seed=3, per_million=n)} for n in (0, 1, 250_000, 500_000, 1_000_000)]
     assert not samples[0] and samples[-1] == set(ids(5_000))
-    assert all(a <= b for a, b in zip(samples[:-1], samples[1:], strict=True))
+    assert all(a <= b for a, b in itertools.pairwise(samples))
     assert abs(len(samples[2]) - 1250) < 120 and abs(len(samples[3]) - 2500) < 150

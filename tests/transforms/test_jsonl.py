@@ -69,7 +69,8 @@ DEEP = b"[" * 200_000
     (b"{\"text\": " + DEEP + b"\n", "bad_json"), (b"{\"n\": " + b"1" * 5000 + b"}\n", "bad_json"),
     (b"{\"text\": \"\xff\"}\n", "not_unicode"), (line(text="\ud800 alone"), "not_unicode"),
     (b"{}\n", "no_text"), (line(text=None), "no_text"), (line(text=["a"]), "no_text"), (line(text=7), "no_text"),
-    (b'{"\\ud800": 1}\n', "no_text"), (b'{"' + b"k" * 9000 + b'": 2}\n', "no_text"), (line(text=" \r\n\t"), "empty_text"),
+    (b'{"\\ud800": 1}\n', "no_text"), (b'{"' + b"k" * 9000 + b'": 2}\n', "no_text"),
+    (line(text=" \r\n\t"), "empty_text"),
 ])
 def test_a_bad_line_is_one_outcome_and_the_next_is_read(broken: bytes, reason: str) -> None:
     before, bad, after = outcomes(line() + broken + line())

@@ -14,17 +14,37 @@ from transforms.rules import DECISION_COLUMNS, RULE_COLUMNS, check_rules, drop_r
 
 SCHEMA = pa.schema([DOCUMENTS.field(name) for name in DECISION_COLUMNS])
 KEPT: dict[str, object] = {
-    "language": "en", "language_confidence": 9000, "char_count": 1000, "word_count": 200, "mean_word_length": 5.0,
-    "hash_word_ratio": 0.0, "ellipsis_word_ratio": 0.0, "bullet_line_ratio": 0.0, "ellipsis_line_ratio": 0.0,
-    "alpha_word_ratio": 1.0, "stop_word_count": 8, "duplicate_line_ratio": 0.0, "duplicate_line_char_ratio": 0.0,
-    "duplicate_paragraph_ratio": 0.0, "duplicate_paragraph_char_ratio": 0.0,
+    "language": "en",
+    "language_confidence": 9000,
+    "char_count": 1000,
+    "word_count": 200,
+    "mean_word_length": 5.0,
+    "hash_word_ratio": 0.0,
+    "ellipsis_word_ratio": 0.0,
+    "bullet_line_ratio": 0.0,
+    "ellipsis_line_ratio": 0.0,
+    "alpha_word_ratio": 1.0,
+    "stop_word_count": 8,
+    "duplicate_line_ratio": 0.0,
+    "duplicate_line_char_ratio": 0.0,
+    "duplicate_paragraph_ratio": 0.0,
+    "duplicate_paragraph_char_ratio": 0.0,
 }
 BOUNDS = [  # (column, bound, which way is out), from the papers and not from the recipe
-    ("language_confidence", 6500, -1), ("word_count", 50, -1), ("word_count", 100_000, 1),
-    ("mean_word_length", 3.0, -1), ("mean_word_length", 10.0, 1), ("hash_word_ratio", 0.1, 1),
-    ("ellipsis_word_ratio", 0.1, 1), ("bullet_line_ratio", 0.9, 1), ("ellipsis_line_ratio", 0.3, 1),
-    ("alpha_word_ratio", 0.8, -1), ("stop_word_count", 2, -1), ("duplicate_line_ratio", 0.3, 1),
-    ("duplicate_line_char_ratio", 0.2, 1), ("duplicate_paragraph_ratio", 0.3, 1),
+    ("language_confidence", 6500, -1),
+    ("word_count", 50, -1),
+    ("word_count", 100_000, 1),
+    ("mean_word_length", 3.0, -1),
+    ("mean_word_length", 10.0, 1),
+    ("hash_word_ratio", 0.1, 1),
+    ("ellipsis_word_ratio", 0.1, 1),
+    ("bullet_line_ratio", 0.9, 1),
+    ("ellipsis_line_ratio", 0.3, 1),
+    ("alpha_word_ratio", 0.8, -1),
+    ("stop_word_count", 2, -1),
+    ("duplicate_line_ratio", 0.3, 1),
+    ("duplicate_line_char_ratio", 0.2, 1),
+    ("duplicate_paragraph_ratio", 0.3, 1),
     ("duplicate_paragraph_char_ratio", 0.2, 1),
 ]
 
@@ -54,7 +74,9 @@ def test_these_are_all_the_bounds_of_web_en() -> None:
 def test_the_first_broken_rule_is_the_reason_and_language_comes_before_all() -> None:
     broken = {"stop_word_count": 0, "hash_word_ratio": 1.0, "word_count": 1}
     assert reasons(broken, {**broken, "language": "de"}, {**broken, "word_count": 60}) == [
-        "word_count", "language", "hash_word_ratio",
+        "word_count",
+        "language",
+        "hash_word_ratio",
     ]
     backwards = replace(WEB_EN, rules=WEB_EN.rules[::-1])
     assert reasons(broken, recipe=backwards) == ["stop_word_count"]
@@ -84,10 +106,17 @@ def test_no_documents_no_reasons(recipe: Recipe) -> None:
 
 
 def test_whole_and_broken_bounds_on_either_kind_of_column() -> None:
-    recipe = Recipe(name="odd", rules=(rule("word_count", low=49.5, high=50), rule("mean_word_length", low=3, high=3.5)))
+    recipe = Recipe(
+        name="odd", rules=(rule("word_count", low=49.5, high=50), rule("mean_word_length", low=3, high=3.5))
+    )
     rows = [(49, 3.0), (50, 3.0), (51, 3.0), (50, 3.5), (50, math.nextafter(3.5, 4)), (50, math.nextafter(3, 2))]
     assert reasons(*({"word_count": w, "mean_word_length": m} for w, m in rows), recipe=recipe) == [
-        "word_count", None, "word_count", None, "mean_word_length", "mean_word_length",
+        "word_count",
+        None,
+        "word_count",
+        None,
+        "mean_word_length",
+        "mean_word_length",
     ]
 
 
@@ -109,8 +138,8 @@ KNOWN = (
         ),
         (
             rule("word_count"),
-            "recipe 'mine', rule on 'word_count': neither low nor high is set, so it does nothing. Set one, or remove the "
-            "rule.",
+            "recipe 'mine', rule on 'word_count': neither low nor high is set, so it does nothing. Set one, or remove "
+            "the rule.",
         ),
         (
             rule("word_count", low=math.nan, high=4),
@@ -135,4 +164,7 @@ def test_rules_that_work_are_not_refused() -> None:
 
 def test_a_rule_may_name_every_measured_column() -> None:
     for column in RULE_COLUMNS:
-        assert reasons({column: 7}, {column: 6}, recipe=Recipe(name="r", rules=(rule(column, low=7),))) == [None, column]
+        assert reasons({column: 7}, {column: 6}, recipe=Recipe(name="r", rules=(rule(column, low=7),))) == [
+            None,
+            column,
+        ]

@@ -23,7 +23,12 @@ def test_splits_get_their_shares() -> None:
 
 @pytest.mark.parametrize(
     ("validation", "test", "expected"),
-    [(0, 0, {"train"}), (1_000_000, 0, {"validation"}), (0, 1_000_000, {"test"}), (500_000, 500_000, {"validation", "test"})],
+    [
+        (0, 0, {"train"}),
+        (1_000_000, 0, {"validation"}),
+        (0, 1_000_000, {"test"}),
+        (500_000, 500_000, {"validation", "test"}),
+    ],
 )
 def test_shares_of_nothing_and_of_everything(validation: int, test: int, expected: set[str]) -> None:
     assert set(shares(Encode(validation_per_million=validation, test_per_million=test))) == expected
@@ -33,14 +38,17 @@ def test_the_bounds_are_exact() -> None:
     cluster = CLUSTERS[7]
     number = draw(cluster, seed=0, purpose="split")
     for validation, test, split in (
-        (number, 0, "train"), (number + 1, 0, "validation"), (number, 1, "test"), (0, number, "train"), (0, number + 1, "test"),
+        (number, 0, "train"), (number + 1, 0, "validation"), (number, 1, "test"), (0, number, "train"),
+        (0, number + 1, "test"),
     ):  # fmt: skip
         assert split_of(cluster, settings=Encode(validation_per_million=validation, test_per_million=test)) == split
 
 
 def test_another_seed_deals_anew() -> None:
-    one, two = ({c for c in CLUSTERS if split_of(c, settings=Encode(validation_per_million=100_000, seed=s)) == "validation"}
-                for s in (0, 1))
+    one, two = (
+        {c for c in CLUSTERS if split_of(c, settings=Encode(validation_per_million=100_000, seed=s)) == "validation"}
+        for s in (0, 1)
+    )
     assert 350 < len(one & two) < 650, "a tenth of a tenth"
 
 
