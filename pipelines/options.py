@@ -52,7 +52,7 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
     parser = argparse.ArgumentParser(
         prog=f"python -m pipelines.{command}", description=about, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Other options go to Beam: --project, --temp_location, --flink_master, … "
+        epilog="Other options go to Beam: --project, --temp_location, --flink_master, …\n"
                "Finished parts and stages are kept: run the same command again after anything went wrong.",
     )
     if needs_input:

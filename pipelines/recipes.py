@@ -87,8 +87,8 @@ def recipe_named(name: str) -> Recipe:
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """`above` laid over `below`: tables field by field, everything else whole."""
-    both = {name: value for name, value in above.items() if isinstance(value, dict) and isinstance(below.get(name), dict)}
-    return {**below, **above, **{name: _over(below[name], value) for name, value in both.items()}}
+    tables = [name for name in above if isinstance(above[name], dict) and isinstance(below.get(name), dict)]
+    return {**below, **above, **{name: _over(below[name], above[name]) for name in tables}}
 
 
 def recipe_from(fields: dict[str, Any], *, where: str) -> Recipe:
@@ -121,7 +121,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     allowed = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(value) in allowed or (type(value) is int and float in allowed):
         return value
-    raise RunError(f"{where}: must be {' or '.join(_IN_WORDS[t] for t in allowed if t in _IN_WORDS)}, not {value!r}.")
+    words = " or ".join(_IN_WORDS[t] for t in allowed if t in _IN_WORDS)
+    raise RunError(f"{where}: must be {words}, not {value!r}.")
 
 
 def _build_fields(kind: Any, value: Any, where: str) -> Any:

@@ -31,9 +31,9 @@ SIGNALS: tuple[Column, ...] = (
     _ratio("ellipsis_line_ratio", "share of non-blank lines, trimmed, that end with '...' or U+2026 (at most 0.3)"),
     _ratio("alpha_word_ratio", "share of white-space words with an alphabetic character (at least 0.8)"),
     _count("stop_word_count", "how many of the, be, to, of, and, that, have, with are white-space words (at least 2)"),
-    _ratio("duplicate_line_ratio", "share of lines, between runs of line breaks, that repeat an earlier one (at most 0.30)"),
+    _ratio("duplicate_line_ratio", "share of lines, between runs of line breaks, that repeat one (at most 0.30)"),
     _ratio("duplicate_line_char_ratio", "code points in such lines / char_count (at most 0.20)"),
-    _ratio("duplicate_paragraph_ratio", "share of paragraphs, between two or more line breaks, that repeat (at most 0.30)"),
+    _ratio("duplicate_paragraph_ratio", "share of paragraphs, between blank lines, that repeat one (at most 0.30)"),
     _ratio("duplicate_paragraph_char_ratio", "code points in such paragraphs / char_count (at most 0.20)"),
 )
 """In brackets what Gopher keeps."""

@@ -94,8 +94,9 @@ def forest(edges: Pairs) -> Pairs:
     graph = coo_array((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), shape=(len(nodes), len(nodes)))
     _, labels = connected_components(graph, directed=False)
     _, first = np.unique(labels, return_index=True)
-    trees: Pairs = np.stack([nodes, nodes[first[labels]]], axis=1)
-    return trees[trees[:, 0] != trees[:, 1]]
+    trees = np.stack([nodes, nodes[first[labels]]], axis=1)
+    below: Pairs = trees[trees[:, 0] != trees[:, 1]]
+    return below
 
 
 def forest_members(trees: Pairs) -> Pairs:

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 
 from schemas.recipes import Extract
 from transforms.archive import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
-from transforms.html import tidy
 from transforms.inflate import Inflated
+from transforms.page import tidy
 
 _DATES = ("date", "created", "timestamp", "added")
 """Dolma writes created and added, C4 timestamp. The first that is a date is taken."""

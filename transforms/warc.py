@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 from schemas.recipes import Extract
 from transforms.archive import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
-from transforms.html import TEXT_TYPES, media_type_of, page_text, tidy
-from transforms.http import Headers, Response, content_type, first, parse_response, read_headers
 from transforms.inflate import Inflated
+from transforms.page import TEXT_TYPES, media_type_of, page_text, tidy
+from transforms.response import Headers, Response, content_type, first, parse_response, read_headers
 
 _TYPES = frozenset(
     {"warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation"}

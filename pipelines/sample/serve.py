@@ -35,10 +35,7 @@ def prose_of(page: Page, texts: dict[str, Prose]) -> Prose:
 def response(page: Page, prose: Prose) -> bytes:
     """The HTTP response: status line, headers, body."""
     serving = page.serving
-    if serving.media_type == "text/plain":
-        document = prose.text()
-    else:
-        document = _document(page, prose)
+    document = prose.text() if serving.media_type == "text/plain" else _document(page, prose)
     mark = "\ufeff" if serving.bom else ""
     body = _encoded((mark + document).encode(serving.encoding), serving.content_encoding)
     content_type = serving.media_type + (f"; charset={serving.charset}" if serving.charset else "")

@@ -46,9 +46,11 @@ def archive() -> bytes:
         pytest.skip(f"the real pages are not at {PAGES}; they are not part of the repository")
     out = io.BytesIO()
     for path in sorted(PAGES.glob("*.html.gz")):
-        block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + gzip.decompress(path.read_bytes())
-        head = f"WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http\r\nContent-Length: {len(block)}\r\n\r\n"
-        out.write(gzip.compress(head.encode() + block + b"\r\n\r\n", mtime=0))
+        page = gzip.decompress(path.read_bytes())
+        block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
+        kind = b"WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http\r\n"
+        length = f"Content-Length: {len(block)}\r\n\r\n".encode()
+        out.write(gzip.compress(kind + length + block + b"\r\n\r\n", mtime=0))
     return out.getvalue()
 
 

@@ -76,9 +76,13 @@ def test_a_killed_worker_ends_the_run_with_the_name_of_its_part(job, finished, p
     assert promised(out) == promised(finished)
 
 
+NO_MOUNT = "needs root and the right to mount a tmpfs: run the tests as root in a container with CAP_SYS_ADMIN"
+
+
 def mounted(folder: Path, options: str) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
-    return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True).returncode == 0
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture
@@ -86,7 +90,7 @@ def small_disk(tmp_path):
     """A file system of 96 KiB; needs the right to mount one."""
     folder = tmp_path / "disk"
     if not mounted(folder, "size=96k"):
-        pytest.skip("needs root and the right to mount a tmpfs: run the tests as root in a container with CAP_SYS_ADMIN")
+        pytest.skip(NO_MOUNT)
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -102,7 +106,7 @@ def test_a_full_disk(job, finished, promised, small_disk):
 def test_a_read_only_output(job, finished, promised, tmp_path):
     folder = tmp_path / "disk"
     if not mounted(folder, "size=64m"):
-        pytest.skip("needs root and the right to mount a tmpfs: run the tests as root in a container with CAP_SYS_ADMIN")
+        pytest.skip(NO_MOUNT)
     try:
         subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
         message = fails(job, folder / "run")

@@ -92,7 +92,7 @@ def test_what_each_stage_stands_on(asked: Callable[[], Told]) -> None:
     for stage, modules in {
         "ingest": [
             "schemas.documents",
-            "transforms.html",
+            "transforms.page",
             "transforms.inflate",
             "transforms.jsonl",
             "transforms.language",
@@ -110,7 +110,7 @@ def test_what_each_stage_stands_on(asked: Callable[[], Told]) -> None:
         assert not set(modules) - set(closure), stage
         assert {f"transforms.beam.{stage}", "transforms.beam.parts", "schemas.records"} <= set(closure)
         assert all(name.split(".")[0] in ("schemas", "transforms") for name in closure)
-    assert "transforms.html" not in found["transforms.beam.filter"][1]
+    assert "transforms.page" not in found["transforms.beam.filter"][1]
 
 
 @pytest.mark.parametrize("stage", sorted(STAGES))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from resiliparse.parse.encoding import map_encoding_to_html5
 
 from schemas.recipes import Extract
-from transforms.html import decode, media_type_of, page_text, tidy
+from transforms.page import decode, media_type_of, page_text, tidy
 
 FRENCH = "<p>Ça va très bien, où étais-tu l'été passé, à la mer ou à la forêt ? Déjà à l'école."
 RUSSIAN = "<p>Привет, как дела сегодня? Хорошая погода стоит в нашем городе уже неделю."

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.archive import RecordError
-from transforms.http import content_type, parse_response
+from transforms.response import content_type, parse_response
 
 BODY = "<!DOCTYPE html><p>Ünïcode, and a little more of it</p>".encode() * 20
 MAX = 1 << 20
