@@ -88,7 +88,8 @@ td bdi{overflow-wrap:anywhere}
 .merges,.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(18rem,1fr));gap:0 2.5rem}
 .merges ol{padding-left:1.6rem;margin:0;font-size:.9rem}
 .merges code{background:var(--card);border:1px solid var(--line);border-radius:4px;padding:0 .3em}
-@media (max-width:760px){.tiles{grid-template-columns:1fr 1fr;gap:.8rem}.tiles li+li::before{content:none}svg.bar{min-width:5rem}}
+@media (max-width:760px){
+.tiles{grid-template-columns:1fr 1fr;gap:.8rem}.tiles li+li::before{content:none}svg.bar{min-width:5rem}}
 @media print{body{background:#fff;color:#000;font-size:10pt}nav{display:none}main{max-width:none;padding:0}
 .card,tr{break-inside:avoid}.wide{overflow:visible}details::details-content{content-visibility:visible;display:block}
 svg,.swatch{-webkit-print-color-adjust:exact;print-color-adjust:exact}}

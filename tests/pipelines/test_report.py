@@ -374,7 +374,7 @@ def test_counts_that_do_not_add_up_are_refused(copy):
     data = json.loads(path.read_text())
     data["counts"]["went_out"] += 1
     path.write_text(json.dumps(data))
-    with pytest.raises(ConservationError, match="filter: .* came in, but"):
+    with pytest.raises(ConservationError, match=r"filter: \d+ came in, but"):
         report(str(copy))
     data["counts"]["came_in"] += 1  # the stage adds up again, but not with the one before
     path.write_text(json.dumps(data))
@@ -511,9 +511,9 @@ def test_numbers_in_words():
     assert reasons.bounds(Rule(column="", high=0, source="")) == "at most 0"
 
 
-@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
+@given(st.integers(0, 10**7), st.integers(0, 50), st.integers(0, 50))
+@example(10**7, 1, 0)  # too little is lost to be seen
 def test_bars_stay_inside(left, lost, more):
-    left = left if more else left * 1_000_000  # then what is lost is too little to see
     svg = charts.remaining(left=left, lost=lost, whole=left + lost + more, kind="lost", title="").text
     for x, width in re.findall(r'x="([^"]+)" y="0" width="([^"]+)"', svg):
         assert float(x) >= 0 and float(x) + float(width) <= 1000.02
@@ -534,7 +534,8 @@ def test_shares_are_whole():
     assert {s.kind: s.count for s in shares} == {"kept": 10, "apart": 6, "http_status": 2, "other": 7, "dead": 6}
     dropped = {"language": 1, "language_confidence": 2, "word_count": 4, "duplicate_line_ratio": 8, "near_duplicate": 5}
     shares = reasons.document_shares(32, dropped)
-    assert {s.kind: s.count for s in shares} == {"kept": 32, "language": 3, "quality": 4, "repetition": 8, "duplicate": 5}
+    kinds = {s.kind: s.count for s in shares}
+    assert kinds == {"kept": 32, "language": 3, "quality": 4, "repetition": 8, "duplicate": 5}
 
 
 def test_tokens_are_readable():

@@ -114,7 +114,7 @@ def test_the_manifest_tells_what_is_in_the_files(run, manifest):
 
 
 def test_tf_data_reads_the_same_rows(run, manifest):
-    tf = pytest.importorskip("tensorflow", reason="pip install 'winnow-data[tensorflow]' brings the reader of TFRecords")
+    tf = pytest.importorskip("tensorflow", reason="pip install 'winnow-data[tensorflow]' brings it")
     length = {"one": [], "row": [manifest.seq_len + 1]}
     spec = {
         f.name: tf.io.VarLenFeature(tf.string if f.kind == "bytes_list" else tf.int64)

@@ -30,7 +30,8 @@ def commit(out: Path, part: PlannedPart, documents: int, plan_key: str = "k") ->
 
 
 def test_rates_and_time_left_come_from_the_parts_of_this_run(tmp_path, capsys):
-    parts = {p.part: p for p in (planned("part-a", 5_000_000), planned("part-b", 10_000_000), planned("part-c", 20_000_000))}
+    sizes = {"part-a": 5_000_000, "part-b": 10_000_000, "part-c": 20_000_000}
+    parts = {name: planned(name, size) for name, size in sizes.items()}
     progress = Progress(stage=INGEST, out=str(tmp_path), parts=parts)
     commit(tmp_path, parts["part-a"], 7)
     commit(tmp_path, parts["part-b"], 9, plan_key="of an older plan")

@@ -56,5 +56,6 @@ def test_strings(width: int) -> None:
     values = np.frombuffer(b"".join(s for r in rows for s in r), np.uint8).reshape(-1, width)
     offsets = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
     data, ends = encode_examples({"ids": BytesLists(values=values, offsets=offsets)})
-    expected = [field(1, field(1, field(1, b"ids") + field(2, field(1, b"".join(field(1, s) for s in r))))) for r in rows]
+    lists = [field(1, b"".join(field(1, s) for s in row)) for row in rows]
+    expected = [field(1, field(1, field(1, b"ids") + field(2, values))) for values in lists]
     assert [p.tobytes() for p in np.split(data, ends[:-1])] == expected
