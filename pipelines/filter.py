@@ -45,10 +45,11 @@ def work(settings: Settings, documents: Manifest, duplicates: Manifest) -> Work:
     if found.keys() != {r.part for r in documents.parts}:
         raise RunError("filter: dedupe was run on other documents than are there now. Run pipelines.dedupe again.")
     parts = []
+    rules = settings.rules()
     for number, record in enumerate(documents.parts):
         inputs = {"documents": dataclasses.asdict(record.outputs["documents"]),
                   "duplicates": dataclasses.asdict(found[record.part])}
-        key = [record.part, inputs, settings.rules()[record.source], stage_fingerprint(CODE)]
+        key = [record.part, inputs, rules[record.source], stage_fingerprint(CODE)]
         parts.append(
             PlannedPart(
                 stage=FILTER.name, part=record.part, plan_key=fingerprint(key), source=record.source, name=record.name,
@@ -56,7 +57,7 @@ def work(settings: Settings, documents: Manifest, duplicates: Manifest) -> Work:
             )
         )
     return Work(
-        stage=FILTER, parts=parts, settings=None, libraries=library_versions(CODE), recipes=settings.rules(),
+        stage=FILTER, parts=parts, settings=None, libraries=library_versions(CODE), recipes=rules,
     )
 
 

@@ -38,7 +38,7 @@ def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
     recipe = recipe_named(options.recipe) if options.recipe else WEB_EN
     inputs = [parse_input(text) for text in options.inputs]
     named = {i.source: recipe_named(i.recipe) for i in inputs if i.recipe}
-    found = list_files(inputs)
+    found = list_files(inputs, output=options.output)
     settings = Settings(recipe=recipe, sources={f.source: named.get(f.source, recipe) for f in found})
     write_settings(options.output, settings)
     return settings, found

@@ -41,6 +41,8 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
         raise RunError("--output is empty. Give the folder of the run.")
     _check_runner(ours.runner)
     local = _short(ours.runner) in LOCAL_RUNNERS
+    if ours.workers > 1 and not local:
+        raise RunError(f"--workers is for the DirectRunner. Use the options of {ours.runner} instead; see Beam's help.")
     return Options(
         inputs=tuple(ours.input) if needs_input else (), output=ours.output.rstrip("/") or "/", recipe=ours.recipe,
         workers=ours.workers, batch_rows=ours.batch_rows, language_model=ours.language_model, local=local,

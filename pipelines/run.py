@@ -104,7 +104,8 @@ def needed(out: str, stage: Stage) -> Manifest:
 
 def forget_from(out: str, stage: Stage) -> None:
     """Removes the manifests of a stage and of every later one: what they promise is no longer so."""
-    files.remove(files.join(out, "manifest.json"))
+    for name in ("manifest.json", "report.html"):
+        files.remove(files.join(out, name))
     for later in reversed(STAGES[STAGES.index(stage) :]):
         files.remove(manifest_path(out, later))
 

@@ -36,6 +36,7 @@ def shown(out: str, stage: Stage, parts: Sequence[PlannedPart]) -> Iterator[None
 
 
 def _show(progress: Progress, over: threading.Event) -> None:
+    progress.show()
     while not over.wait(TICK_S):
         progress.show()
 
@@ -65,6 +66,7 @@ class Progress:
     def line(self, seconds: float) -> str:
         """`ingest  3/8 parts  1,204 documents/s  5.1 MB/s  00:42 left`."""
         new = self.found.keys() - (self.before or frozenset())
+        seconds = max(seconds, TICK_S / 1000)
         documents = sum(self.found[p] for p in new) / seconds
         rate = sum(self.parts[p].size for p in new) / seconds
         left = sum(p.size for name, p in self.parts.items() if name not in self.found)

@@ -23,18 +23,17 @@ def _ratio(name: str, meaning: str) -> Column:
 
 SIGNALS: tuple[Column, ...] = (
     _count("char_count", "Unicode code points in the text"),
-    _count("word_count", "white-space words with a character that is neither punctuation nor symbol (50 to 100,000)"),
-    _ratio("mean_word_length", "mean code points of the words in word_count; 0 without words (3 to 10)"),
-    _ratio("hash_word_ratio", "'#' characters per white-space word (at most 0.1)"),
-    _ratio("ellipsis_word_ratio", "'...', not overlapping, and U+2026 per white-space word (at most 0.1)"),
-    _ratio("bullet_line_ratio", "share of non-blank lines, trimmed, that start with U+2022 or '-' (at most 0.9)"),
-    _ratio("ellipsis_line_ratio", "share of non-blank lines, trimmed, that end with '...' or U+2026 (at most 0.3)"),
-    _ratio("alpha_word_ratio", "share of white-space words with an alphabetic character (at least 0.8)"),
-    _count("stop_word_count", "how many of the, be, to, of, and, that, have, with are white-space words (at least 2)"),
-    _ratio("duplicate_line_ratio", "share of lines, between runs of line breaks, that repeat one (at most 0.30)"),
-    _ratio("duplicate_line_char_ratio", "code points in such lines / char_count (at most 0.20)"),
-    _ratio("duplicate_paragraph_ratio", "share of paragraphs, between blank lines, that repeat one (at most 0.30)"),
-    _ratio("duplicate_paragraph_char_ratio", "code points in such paragraphs / char_count (at most 0.20)"),
+    _count("word_count", "white-space words with a character that is neither punctuation nor symbol"),
+    _ratio("mean_word_length", "mean code points of the words in word_count; 0 without words"),
+    _ratio("hash_word_ratio", "'#' characters per white-space word"),
+    _ratio("ellipsis_word_ratio", "'...', not overlapping, and U+2026 per white-space word"),
+    _ratio("bullet_line_ratio", "share of non-blank lines, trimmed, that start with U+2022 or '-'"),
+    _ratio("ellipsis_line_ratio", "share of non-blank lines, trimmed, that end with '...' or U+2026"),
+    _ratio("alpha_word_ratio", "share of white-space words with an alphabetic character"),
+    _count("stop_word_count", "how many of the, be, to, of, and, that, have, with are white-space words"),
+    _ratio("duplicate_line_ratio", "share of lines, between runs of line breaks, that repeat one"),
+    _ratio("duplicate_line_char_ratio", "code points in such lines / char_count"),
+    _ratio("duplicate_paragraph_ratio", "share of paragraphs, between blank lines, that repeat one"),
+    _ratio("duplicate_paragraph_char_ratio", "code points in such paragraphs / char_count"),
 )
-"""In brackets what Gopher keeps."""
 SIGNAL_NAMES: tuple[str, ...] = tuple(s.name for s in SIGNALS)

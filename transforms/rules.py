@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from schemas.errors import RunError
 from schemas.recipes import Recipe, Rule
 from schemas.signals import SIGNAL_NAMES
+from transforms.language import LABELS
 
 RULE_COLUMNS: tuple[str, ...] = (*SIGNAL_NAMES, "language_confidence")
 """What a rule may name."""
@@ -30,7 +31,12 @@ def drop_reasons(batch: pa.RecordBatch, *, recipe: Recipe) -> pa.StringArray:
 
 
 def check_rules(recipe: Recipe) -> None:
-    """Raises RunError when a rule names a column that nobody produces, bounds nothing, or lets nothing pass."""
+    """Raises RunError when a language is none that the model knows, a rule names a column that nobody produces, or no
+    document could pass it."""
+    if unknown := sorted(set(recipe.languages) - set(LABELS)):
+        raise RunError(
+            f"recipe {recipe.name!r}, languages: no such label {', '.join(unknown)}. Known: {', '.join(LABELS)}."
+        )
     for rule in recipe.rules:
         where = f"recipe {recipe.name!r}, rule on {rule.column!r}"
         if rule.column not in RULE_COLUMNS:

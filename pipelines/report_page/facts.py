@@ -56,13 +56,13 @@ class RuleSet:
 
 @dataclass(frozen=True, kw_only=True)
 class Learnt:
-    """A tokenizer: its size and the first and last of its merges, each as its two sides in readable form."""
+    """A tokenizer: its size and the first and last of its merges: two sides and what they make, in readable form."""
 
     vocabulary: int
     special: tuple[str, ...]
     merges: int
-    first: tuple[tuple[str, str], ...]
-    last: tuple[tuple[str, str], ...]
+    first: tuple[tuple[str, str, str], ...]
+    last: tuple[tuple[str, str, str], ...]
 
 
 def sums_by_source(parts: Iterable[PartRecord]) -> dict[str, Sums]:
@@ -143,7 +143,8 @@ def learnt(tokenizer_json: bytes, *, show: int = 12) -> Learnt:
     """What a tokenizer.json holds. Raises ValueError, KeyError or TypeError if it is none."""
     content = json.loads(tokenizer_json)
     merges = content["model"]["merges"]
-    pairs = [(readable(left), readable(right)) for left, right in [*merges[:show], *merges[show:][-show:]]]
+    shown = [*merges[:show], *merges[show:][-show:]]
+    pairs = [(readable(left), readable(right), readable(left + right)) for left, right in shown]
     return Learnt(
         vocabulary=len(content["model"]["vocab"]), special=tuple(t["content"] for t in content["added_tokens"]),
         merges=len(merges), first=tuple(pairs[:show]), last=tuple(pairs[show:]),

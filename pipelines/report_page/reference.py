@@ -53,11 +53,11 @@ def tokenizer(found: Found) -> Html:
         ["vocabulary", f"{known.vocabulary:,} tokens: {made_of}"],
         ["special tokens", join(*(join(code(clip(name, 40)), " ") for name in known.special))],
         ["bytes a token", f"{text_bytes / tokens:.3f}" if tokens else "–"],
-        ["", f"{size(text_bytes)} of text in {plural(tokens, 'token')}, of which {count(documents)} are end markers"],
+        ["made of", f"{size(text_bytes)} of text in {plural(tokens, 'token')}, {count(documents)} of them end markers"],
         ["digest", code(found.shards.tokenizer_digest)],
     ]
     return join(
-        table(caption="Byte-level BPE, learnt from the clean text", head=["", ""], rows=rows),
+        table(caption="Byte-level BPE, learnt from the clean text", head=["property", "value"], rows=rows),
         tag("div", {"class": "merges"}, _merges("First merges", known.first), _merges("Last merges", known.last)),
     )
 
@@ -119,8 +119,8 @@ def _text_bytes(found: Found) -> int:
     return sum(t.bytes for split in found.shards.totals.values() for t in split.values())
 
 
-def _merges(title: str, pairs: Sequence[tuple[str, str]]) -> Html:
-    items = [tag("li", {}, _piece(left), " + ", _piece(right), " → ", _piece(left + right)) for left, right in pairs]
+def _merges(title: str, merges: Sequence[tuple[str, str, str]]) -> Html:
+    items = [tag("li", {}, _piece(left), " + ", _piece(right), " → ", _piece(both)) for left, right, both in merges]
     return tag("div", {}, tag("h3", {}, title), tag("ol", {}, *items) if items else tag("p", {}, "none"))
 
 

@@ -76,10 +76,10 @@ def test_defaults_and_everything_given() -> None:
         "--language-model",
         "m",
         "--runner",
-        "FlinkRunner",
+        "FnApiRunner",
     )
     assert (full.inputs, full.output, full.recipe, full.workers) == (("a", "news=b@web-en"), "gs://b/out", "r.toml", 3)
-    assert (full.batch_rows, full.language_model, full.local) == (7, "m", False)
+    assert (full.batch_rows, full.language_model, full.local) == (7, "m", True)
     assert parsed(needs_input=False).inputs == ()
     assert parsed("--output", "/").output == "/"
 
@@ -95,6 +95,10 @@ def test_defaults_and_everything_given() -> None:
         (["--input", "b.gz", "c.gz"],
          "c.gz: belongs to no option. If the shell made it from a pattern, quote the pattern."),
         (["--workers", "0"], "--workers and --batch-rows must be at least 1."),
+        (
+            ["--workers=2", "--runner=FlinkRunner"],
+            "--workers is for the DirectRunner. Use the options of FlinkRunner instead; see Beam's help.",
+        ),
         (["--batch-rows", "-3"], "--workers and --batch-rows must be at least 1."),
         (["--output", ""], "--output is empty. Give the folder of the run."),
         (["--runner", "FlinkRuner"],
@@ -135,7 +139,7 @@ def test_the_direct_runner_is_the_one_in_process(name: str | None, workers: int)
     "name", ["PrismRunner", "FlinkRunner", "sparkrunner", "flink", "DataflowRunner", "my.own.Runner"]
 )
 def test_another_runner_goes_to_beam_as_it_is(name: str) -> None:
-    options = parsed("--runner", name, "--workers", "4")
+    options = parsed("--runner", name)
     assert not options.local and options.beam.view_as(StandardOptions).runner == name
     assert options.beam.view_as(DirectOptions).direct_num_workers == 1
 

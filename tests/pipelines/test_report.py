@@ -552,4 +552,12 @@ def test_merges_are_shown_once(n, first, last):
     content = {"model": {"vocab": {"a": 0}, "merges": merges}, "added_tokens": [{"content": "<|x|>"}]}
     learnt = facts.learnt(json.dumps(content).encode())
     assert (learnt.merges, len(learnt.first), len(learnt.last)) == (n, first, last)
-    assert [list(p) for p in learnt.last] == merges[n - last :] if last else learnt.last == ()
+    assert [list(p[:2]) for p in learnt.first] == merges[:first]
+    assert [list(p[:2]) for p in learnt.last] == merges[n - last :]
+    assert all(both == left + right for left, right, both in (*learnt.first, *learnt.last))
+
+
+def test_a_merge_that_makes_a_character_whole_shows_it():
+    left, right = (byte_alphabet()[b] for b in "é".encode())
+    content = {"model": {"vocab": {"a": 0}, "merges": [[left, right]]}, "added_tokens": []}
+    assert facts.learnt(json.dumps(content).encode()).first == (("\\xc3", "\\xa9", "é"),)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from transforms.language import identify
+from transforms.language import LABELS, identify
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +71,7 @@ def test_texts_without_words(model: Any) -> None:
     labels, confidences = identify(pa.array(texts, pa.string()), model)
     assert len(labels) == len(confidences) == len(texts)
     assert [len(column) for column in identify(pa.array([], pa.string()), model)] == [0, 0]
+
+
+def test_the_labels_are_the_models(model):
+    assert sorted(label.removeprefix("__label__") for label in model.get_labels()) == list(LABELS)

@@ -168,3 +168,8 @@ def test_a_rule_may_name_every_measured_column() -> None:
             None,
             column,
         ]
+
+
+def test_a_language_that_the_model_does_not_know():
+    with pytest.raises(RunError, match=r"recipe 'web-en', languages: no such label eng\. Known: af, als, am,"):
+        check_rules(replace(WEB_EN, languages=("en", "eng")))

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import apache_beam as beam
 
+from schemas.errors import RunError
 from schemas.records import Manifest, Output, PartRecord, merge, part_from_json, to_json
 from schemas.stages import BY_NAME, Stage
 from transforms.beam import files
@@ -60,7 +61,11 @@ def write_plan(out: str, stage: Stage, parts: Iterable[PlannedPart]) -> None:
 
 
 def read_plan(path: str) -> Iterator[PlannedPart]:
-    for line in (files.read_text(path) or "").splitlines():
+    """The parts of a plan, in its order. Raises RunError if it is not there."""
+    text = files.read_text(path)
+    if text is None:
+        raise RunError(f"{path}: the stage's plan is gone. Run the same command again.")
+    for line in text.split("\n")[:-1]:  # not splitlines: a file's name may hold U+2028
         yield PlannedPart(**json.loads(line))
 
 
@@ -71,8 +76,8 @@ def largest_first(path: str) -> list[PlannedPart]:
 
 def committed(out: str, part: PlannedPart) -> PartRecord | None:
     """The part's commit record if it is of this plan and its files are there in full size, else None."""
-    text = files.read_text(record_path(out, part.stage, part.part))
     try:
+        text = files.read_text(record_path(out, part.stage, part.part))
         record = part_from_json(text) if text else None
     except ValueError:
         return None
