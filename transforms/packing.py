@@ -43,7 +43,7 @@ def pack(
     _check_schema(schema, seq_len=seq_len, vocab_size=len(token_bytes))
     types = {f.name: f.type for f in schema}
     stream = _join(tokens, doc_lengths, seq_len=seq_len, end_id=end_id, pad_id=pad_id,
-                   dtype=types["input_ids"].value_type.to_pandas_dtype())
+                   dtype=_dtype(types["input_ids"].value_type))
     total = len(tokens) + len(doc_lengths)
     rows = (len(stream) - 1) // seq_len
     row_starts = np.arange(rows, dtype=np.int64) * seq_len
@@ -127,6 +127,11 @@ def _majority(row_of: _Ints, codes: _Ints, weights: _Ints) -> _Ints:
 def _lists(counts: _Ints, values: _Ints | pa.Array, kind: pa.ListType) -> pa.ListArray:
     offsets = pa.array(np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), pa.int32())
     return pa.ListArray.from_arrays(offsets, pa.array(values, kind.value_type), type=kind)
+
+
+def _dtype(kind: pa.DataType) -> npt.DTypeLike:
+    """numpy's name for a token type. Not `to_pandas_dtype`, which imports pandas, and a worker has none."""
+    return np.uint16 if pa.types.is_uint16(kind) else np.uint32
 
 
 def _check_lengths(tokens: npt.NDArray[np.uint32], doc_lengths: _Ints) -> None:
