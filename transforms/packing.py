@@ -69,7 +69,7 @@ def pack(
 
 
 def _join(
-    tokens: npt.NDArray[np.uint32], doc_lengths: _Ints, *, seq_len: int, end_id: int, pad_id: int, dtype: type
+    tokens: npt.NDArray[np.uint32], doc_lengths: _Ints, *, seq_len: int, end_id: int, pad_id: int, dtype: type[np.generic]
 ) -> npt.NDArray[Any]:
     """The stream, padded to rows * seq_len + 1 tokens."""
     marks = np.cumsum(doc_lengths + 1) - 1
@@ -129,7 +129,7 @@ def _lists(counts: _Ints, values: _Ints | pa.Array, kind: pa.ListType) -> pa.Lis
     return pa.ListArray.from_arrays(offsets, pa.array(values, kind.value_type), type=kind)
 
 
-def _dtype(kind: pa.DataType) -> npt.DTypeLike:
+def _dtype(kind: pa.DataType) -> type[np.generic]:
     """numpy's name for a token type. Not `to_pandas_dtype`, which imports pandas, and a worker has none."""
     return np.uint16 if pa.types.is_uint16(kind) else np.uint32
 
