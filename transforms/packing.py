@@ -69,7 +69,8 @@ def pack(
 
 
 def _join(
-    tokens: npt.NDArray[np.uint32], doc_lengths: _Ints, *, seq_len: int, end_id: int, pad_id: int, dtype: type[np.generic]
+    tokens: npt.NDArray[np.uint32], doc_lengths: _Ints, *, seq_len: int, end_id: int, pad_id: int,
+    dtype: type[np.generic],
 ) -> npt.NDArray[Any]:
     """The stream, padded to rows * seq_len + 1 tokens."""
     marks = np.cumsum(doc_lengths + 1) - 1
