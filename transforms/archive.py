@@ -1,65 +1,15 @@
-"""What a reader makes of an archive: for each record a page, a reason to skip it, or a dead letter. Never nothing."""
+"""Archives of any format we read, told apart by their content."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from schemas.recipes import Extract
 from transforms.inflate import Inflated
-
-RECORD_SAMPLE = 64 << 10
-"""Bytes of a broken record that a dead letter keeps."""
-
-DETAIL_CHARACTERS = 500
-
-
-class RecordError(Exception):
-    """A record that cannot become a document; `reason` is its dead letter's. `detail` may quote the record: it is made
-    fit for a UTF-8 column, and short."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        detail = detail[:DETAIL_CHARACTERS].encode("utf-8", "replace").decode()
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """A record that gave text. Positions as in `schemas.documents.PROVENANCE`."""
-
-    offset: int
-    inner_offset: int
-    text: str
-    record_id: str | None = None
-    url: str | None = None
-    date: datetime | None = None
-    media_type: str | None = None
-    charset: str | None = None
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A record that was read, understood and not wanted."""
-
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeadLetter:
-    """A record, or the rest of a file, that no parser takes."""
-
-    offset: int
-    inner_offset: int
-    length: int
-    reason: str
-    detail: str
-    record: bytes
-
-
-Outcome = Page | Skipped | DeadLetter
+from transforms.jsonl import read_jsonl
+from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome
+from transforms.warc import read_warc
 
 
 def archive_format(head: bytes) -> str | None:
@@ -73,9 +23,6 @@ def archive_format(head: bytes) -> str | None:
 def read_archive(stream: Inflated, *, extract: Extract) -> Iterator[Outcome]:
     """Every record of an archive, in file order. A file of no known format is one dead letter: `truncated` if it breaks
     before its format can be told, else `unknown_format`. An empty file has no records."""
-    from transforms.jsonl import read_jsonl
-    from transforms.warc import read_warc
-
     buffered = io.BufferedReader(stream, 1 << 16)
     head = buffered.peek(64)
     match archive_format(head):
@@ -91,25 +38,3 @@ def read_archive(stream: Inflated, *, extract: Extract) -> Iterator[Outcome]:
                 detail=stream.damage or "neither WARC nor JSON lines: the first bytes are those of `record`",
                 record=bytes(head[:RECORD_SAMPLE]),
             )
-
-
-def lost_tail(stream: Inflated, *, at: int, detail: str, record: bytes = b"") -> DeadLetter:
-    """The dead letter for a file that breaks: from inflated byte `at`, where the last whole record ends, up to the
-    file's end it is lost. `record` is what could still be read there."""
-    stream.drain()
-    offset, inner_offset = stream.locate(at)
-    return DeadLetter(
-        offset=offset, inner_offset=inner_offset, length=stream.file_bytes - offset, reason="truncated", detail=detail,
-        record=record[:RECORD_SAMPLE],
-    )
-
-
-def parse_date(text: str | None) -> datetime | None:
-    """An ISO 8601 date to whole seconds, UTC when it names no zone; None when it is absent or is no such date."""
-    if not text:
-        return None
-    try:
-        date = datetime.fromisoformat(text.strip())
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)
-    except (ValueError, OverflowError):
-        return None

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from schemas.documents import DOCUMENTS
 from schemas.recipes import Dedupe
-from transforms.archive import Page
 from transforms.identity import document_id, text_digests
 from transforms.language import LanguageModel, identify
+from transforms.outcomes import Page
 from transforms.signals import measure
 from transforms.signatures import sign
 

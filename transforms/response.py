@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import brotli
 
-from transforms.archive import RecordError
 from transforms.inflate import GZIP_MAGIC
+from transforms.outcomes import RecordError
 
 Headers = dict[str, list[str]]
 """Values by lower-case name, in order."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from schemas.recipes import Extract
-from transforms.archive import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
 from transforms.inflate import Inflated
+from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
 from transforms.page import TEXT_TYPES, media_type_of, page_text, tidy
 from transforms.response import Headers, Response, content_type, first, parse_response, read_headers
 

@@ -21,13 +21,14 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from pipelines.models import language_model_path
 from schemas.recipes import Dedupe, Extract
-from transforms.archive import Page, read_archive
+from transforms.archive import read_archive
 from transforms.beam.models import language_model
 from transforms.encoding import encode_texts
 from transforms.inflate import Inflated
 from transforms.language import identify
 from transforms.measure import documents
 from transforms.merges import learn_merges
+from transforms.outcomes import Page
 from transforms.pretokens import count_pretokens
 from transforms.signals import measure
 from transforms.signatures import sign

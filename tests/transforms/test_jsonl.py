@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from schemas.recipes import Extract
-from transforms.archive import DeadLetter, Outcome, Page, parse_date, read_archive
+from transforms.archive import read_archive
 from transforms.inflate import Inflated
+from transforms.outcomes import DeadLetter, Outcome, Page, parse_date
 
 
 def outcomes(data: bytes, extract: Extract | None = None) -> list[Outcome]:

@@ -11,8 +11,8 @@ import pytest
 from schemas.documents import DOCUMENTS
 from schemas.recipes import Dedupe
 from transforms import measure
-from transforms.archive import Page
 from transforms.measure import batches, documents
+from transforms.outcomes import Page
 
 WHERE = {"source": "web", "file": "crawl/ü.warc.gz"}
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.archive import RecordError
+from transforms.outcomes import RecordError
 from transforms.response import content_type, parse_response
 
 BODY = "<!DOCTYPE html><p>Ünïcode, and a little more of it</p>".encode() * 20

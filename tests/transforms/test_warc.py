@@ -13,8 +13,9 @@ import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from schemas.recipes import Extract
-from transforms.archive import DeadLetter, Outcome, Page, Skipped, read_archive
+from transforms.archive import read_archive
 from transforms.inflate import Inflated
+from transforms.outcomes import DeadLetter, Outcome, Page, Skipped
 
 GOOD = [
     "warc/cc-main-2020-34-sample.warc.gz", "warc/cc-main-2024-22-whirlwind.warc.gz",

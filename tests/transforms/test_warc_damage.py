@@ -13,8 +13,9 @@ from fastwarc.warc import ArchiveIterator
 
 import transforms.warc
 from schemas.recipes import Extract
-from transforms.archive import RECORD_SAMPLE, DeadLetter, Outcome, Page, archive_format, read_archive
+from transforms.archive import archive_format, read_archive
 from transforms.inflate import Inflated
+from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page
 
 MALFORMED = {
     "aut-badexample.arc.gz": "unknown_format:1",

@@ -14,12 +14,13 @@ from schemas.errors import RunError
 from schemas.recipes import Dedupe, Extract
 from schemas.records import Counts, PartRecord
 from schemas.stages import INGEST
-from transforms.archive import DeadLetter, Outcome, Page, Skipped, read_archive
+from transforms.archive import read_archive
 from transforms.beam import files, models
 from transforms.beam.parts import PlannedPart
 from transforms.beam.tables import TableWriter
 from transforms.inflate import Inflated
 from transforms.measure import batches, documents
+from transforms.outcomes import DeadLetter, Outcome, Page, Skipped
 
 
 @dataclass(frozen=True, kw_only=True)
