@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,65 @@ def encode_texts(
         lengths[low:high] = [len(i) for i in ids]
         chunks.extend(np.array(i, np.uint32) for i in ids)
     return np.concatenate(chunks), lengths
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """Documents, tokenised, in order: 16-byte ids, language codes, tokens a document, all tokens one after another,
+    UTF-8 bytes a document."""
+
+    ids: pa.FixedSizeBinaryArray
+    languages: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+    tokens: npt.NDArray[np.uint32]
+    text_bytes: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def stream_tokens(self) -> int:
+        """Tokens with an end marker after each document."""
+        return len(self.tokens) + len(self.lengths)
+
+    def reaching(self, stream_tokens: int) -> int:
+        """How many documents, at least one, it takes to have `stream_tokens`; all of them if they have fewer."""
+        ends = np.cumsum(self.lengths + 1)
+        return min(int(np.searchsorted(ends, stream_tokens)) + 1, len(self))
+
+    def take(self, low: int, high: int) -> Encoded:
+        """The documents from number `low` to before number `high`."""
+        first, last = int(self.lengths[:low].sum()), int(self.lengths[:high].sum())
+        return Encoded(
+            ids=self.ids.slice(low, high - low), languages=self.languages[low:high], lengths=self.lengths[low:high],
+            tokens=self.tokens[first:last], text_bytes=self.text_bytes[low:high],
+        )
+
+    @staticmethod
+    def of(pieces: Sequence[Encoded]) -> Encoded:
+        """Pieces joined, in their order."""
+        empty = [np.zeros(0, np.int64)]
+        return Encoded(
+            ids=pa.concat_arrays([pa.array([], pa.binary(16)), *(p.ids for p in pieces)]),
+            languages=np.concatenate(empty + [p.languages for p in pieces]),
+            lengths=np.concatenate(empty + [p.lengths for p in pieces]),
+            tokens=np.concatenate([np.zeros(0, np.uint32), *(p.tokens for p in pieces)]),
+            text_bytes=np.concatenate(empty + [p.text_bytes for p in pieces]),
+        )
+
+
+def encode_documents(tokenizer: Tokenizer, documents: pa.RecordBatch, *, languages: Sequence[str]) -> Encoded:
+    """Rows of clean/ (id, text, language), tokenised. Raises ValueError at a language that is not in `languages`."""
+    texts = documents.column("text")
+    tokens, lengths = encode_texts(tokenizer, texts)
+    codes = {name: code for code, name in enumerate(languages)}
+    found = documents.column("language").to_pylist()
+    if unknown := sorted(set(found) - codes.keys()):
+        raise ValueError(f"documents in {', '.join(unknown)}, which is none of {', '.join(languages)}")
+    return Encoded(
+        ids=documents.column("id"), languages=np.array([codes[name] for name in found], np.int64), lengths=lengths,
+        tokens=tokens, text_bytes=pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64),
+    )
 
 
 def _batches(texts: pa.StringArray, batch_bytes: int) -> Iterator[tuple[int, int]]:

@@ -38,6 +38,13 @@ def test_batch_size(job, finished, promised, tmp_path, rows):
     assert promised(job.run(tmp_path / "run", f"--batch-rows={rows}")) == promised(finished)
 
 
+def test_where_shards_are_cut_does_not_depend_on_batches(job, promised, tmp_path, monkeypatch):
+    monkeypatch.setattr("transforms.beam.encode.SHARD_TOKENS", 500)
+    outs = [job.run(tmp_path / rows, f"--batch-rows={rows}") for rows in ("1", "7", "1024")]
+    assert len(list((outs[0] / "shards/train/web").glob("*.arrow"))) > 5
+    assert promised(outs[0]) == promised(outs[1]) == promised(outs[2])
+
+
 def test_two_workers(job, finished, promised, tmp_path):
     process = job.start(tmp_path / "run", "--workers=2")
     _, said = process.communicate()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from schemas.shards import shard_schema
-from transforms.encoding import encode_texts
+from transforms.encoding import Encoded, encode_texts
 from transforms.packing import pack
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -130,3 +131,28 @@ def test_real_pages_come_back(tokenizer: Tokenizer) -> None:
     ids, lengths = encode_texts(tokenizer, pa.array(texts), batch_bytes=20_000)
     assert len(lengths) == 10
     assert [tokenizer.decode(part) for part in split(ids, lengths)] == texts
+
+
+def encoded(lengths: list[int]) -> Encoded:
+    return Encoded(
+        ids=pa.array([bytes([k]) * 16 for k in range(len(lengths))], pa.binary(16)),
+        languages=np.arange(len(lengths)), lengths=np.array(lengths, np.int64),
+        tokens=np.arange(sum(lengths), dtype=np.uint32), text_bytes=np.arange(len(lengths)) * 10,
+    )
+
+
+@given(st.lists(st.integers(0, 5), max_size=12), st.data())
+def test_pieces_of_documents_join_to_all_of_them(lengths, data):
+    whole = encoded(lengths)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(lengths)), max_size=4)))
+    bounds = [0, *cuts, len(lengths)]
+    joined = Encoded.of([whole.take(a, b) for a, b in pairwise(bounds)])
+    assert joined.ids.equals(whole.ids)
+    for name in ("languages", "lengths", "tokens", "text_bytes"):
+        assert getattr(joined, name).tolist() == getattr(whole, name).tolist(), name
+
+
+@pytest.mark.parametrize(("wanted", "documents"), [(0, 1), (4, 1), (5, 2), (6, 3), (9, 3), (10, 4), (11, 4), (99, 4)])
+def test_how_many_documents_reach_a_number_of_tokens(wanted, documents):
+    # with their end markers they end at 4, 5, 9, 10
+    assert encoded([3, 0, 3, 0]).reaching(wanted) == documents

@@ -10,7 +10,6 @@ from typing import IO, cast
 
 import apache_beam as beam
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
@@ -25,7 +24,7 @@ from transforms.beam import files
 from transforms.beam.parts import PlannedPart
 from transforms.beam.tables import read_table
 from transforms.digests import RowsDigest
-from transforms.encoding import encode_texts
+from transforms.encoding import Encoded, encode_documents
 from transforms.packing import pack
 from transforms.shard_files import write_arrow, write_tfrecord
 from transforms.splits import SPLITS, split_of
@@ -53,24 +52,20 @@ class EncodePart:
         return _tokenizer(files.join(self.out, self.tokenizer.path), self.tokenizer.xxh3)
 
     def __call__(self, part: PlannedPart) -> PartRecord:
-        open_shards = {split: _Tokens() for split in SPLITS}
-        outputs: dict[str, Output] = {}
-        tallies: dict[str, dict[str, int]] = {}
+        writer = _ShardWriter(settings=self, part=part)
         documents = 0
         for batch in self._batches(part):
             documents += batch.num_rows
             splits = [split_of(c, settings=self.encode) for c in batch.column("cluster").to_pylist()]
             for split in SPLITS:
                 chosen = batch.filter(pa.array([s == split for s in splits]))
-                open_shards[split].add(chosen, self.loaded_tokenizer(), self.languages)
-                if open_shards[split].tokens >= SHARD_TOKENS:
-                    self._close(part, split, open_shards[split], outputs, tallies)
+                writer.add(split, encode_documents(self.loaded_tokenizer(), chosen, languages=self.languages))
         for split in SPLITS:
-            self._close(part, split, open_shards[split], outputs, tallies)
+            writer.close(split)
         return PartRecord(
             stage=part.stage, part=part.part, plan_key=part.plan_key, source=part.source, name=part.name,
-            outputs=outputs, tallies=tallies, input_bytes=part.size,
-            counts=Counts(came_in=documents, went_out=sum(t["documents"] for t in tallies.values())),
+            outputs=writer.outputs, tallies=writer.tallies, input_bytes=part.size,
+            counts=Counts(came_in=documents, went_out=sum(t["documents"] for t in writer.tallies.values())),
         )
 
     def _batches(self, part: PlannedPart) -> Iterator[pa.RecordBatch]:
@@ -78,70 +73,63 @@ class EncodePart:
         for clean in part.work["clean"]:
             yield from read_table(self.out, Output(**clean), columns=columns, rows=self.batch_rows)
 
-    def _close(
-        self, part: PlannedPart, split: str, tokens: _Tokens, outputs: dict[str, Output],
-        tallies: dict[str, dict[str, int]],
-    ) -> None:
-        """Writes what was gathered as a shard, if anything was, and starts the split anew."""
-        if not tokens.ids:
+
+@dataclass(kw_only=True)
+class _ShardWriter:
+    """The shards of one part: documents go in, and a shard is written when it is full, or at the end.
+
+    Where a shard is cut depends on the sequence of documents alone, not on how they come in batches."""
+
+    settings: EncodePart
+    part: PlannedPart
+    outputs: dict[str, Output] = field(default_factory=dict)
+    tallies: dict[str, dict[str, int]] = field(default_factory=dict)
+    _waiting: dict[str, list[Encoded]] = field(default_factory=lambda: {split: [] for split in SPLITS})
+    _written: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SPLITS, 0))
+
+    def add(self, split: str, documents: Encoded) -> None:
+        while len(documents):
+            room = SHARD_TOKENS - sum(e.stream_tokens for e in self._waiting[split])
+            fit = documents.reaching(room)
+            self._waiting[split].append(documents.take(0, fit))
+            if documents.take(0, fit).stream_tokens >= room:
+                self.close(split)
+            documents = documents.take(fit, len(documents))
+
+    def close(self, split: str) -> None:
+        """Writes what waits as a shard, if anything does."""
+        documents = Encoded.of(self._waiting[split])
+        if not len(documents):
             return
-        piece = tokens.piece
-        base = f"{split}/{part.source}/shard-{part.work['shard']:05d}" + (f".{piece}" if piece else "")
-        batch = self._packed(part, tokens)
+        batch = self._packed(documents)
+        number, piece = self.part.work["shard"], self._written[split]
+        base = f"{split}/{self.part.source}/shard-{number:05d}" + (f".{piece}" if piece else "")
         rows = RowsDigest(batch.schema)
         rows.update(batch)
         for suffix, write in ((".arrow", write_arrow), (".tfrecord", write_tfrecord)):
             path = f"{ENCODE.folder}/{base}{suffix}"
-            with files.create(files.join(self.out, path)) as sink:
+            with files.create(files.join(self.settings.out, path)) as sink:
                 write(batch, cast(IO[bytes], sink))
-            outputs[base + suffix] = Output(
+            self.outputs[base + suffix] = Output(
                 path=path, rows=batch.num_rows, bytes=sink.bytes, xxh3=sink.xxh3, content=rows.hexdigest
             )
         ids = batch.column("input_ids").flatten()
         bounds = pc.min_max(ids).as_py() if len(ids) else {"min": 0, "max": 0}
-        tallies[base] = {
-            "tokens": tokens.tokens, "bytes": tokens.text_bytes, "documents": len(tokens.ids),
+        self.tallies[base] = {
+            "tokens": documents.stream_tokens, "bytes": int(documents.text_bytes.sum()), "documents": len(documents),
             "min_id": bounds["min"], "max_id": bounds["max"],
         }
-        tokens.restart()
+        self._waiting[split], self._written[split] = [], piece + 1
 
-    def _packed(self, part: PlannedPart, tokens: _Tokens) -> pa.RecordBatch:
-        tokenizer = self.loaded_tokenizer()
-        sizes = token_bytes(tokenizer)
+    def _packed(self, documents: Encoded) -> pa.RecordBatch:
+        seq_len = self.settings.encode.seq_len
+        sizes = token_bytes(self.settings.loaded_tokenizer())
         return pack(
-            np.concatenate(tokens.flat), np.concatenate(tokens.lengths), pa.array(tokens.ids, pa.binary(16)),
-            np.array(tokens.languages, np.int64), seq_len=self.encode.seq_len,
+            documents.tokens, documents.lengths, documents.ids, documents.languages, seq_len=seq_len,
             end_id=SPECIAL_TOKENS.index(END_OF_DOCUMENT), pad_id=SPECIAL_TOKENS.index(PADDING), token_bytes=sizes,
-            source_code=self.sources.index(part.source),
-            schema=shards.shard_schema(seq_len=self.encode.seq_len, vocab_size=len(sizes)),
+            source_code=self.settings.sources.index(self.part.source),
+            schema=shards.shard_schema(seq_len=seq_len, vocab_size=len(sizes)),
         )
-
-
-@dataclass(kw_only=True)
-class _Tokens:
-    """The documents of a shard that is being gathered. `tokens` counts their end markers too."""
-
-    flat: list[npt.NDArray[np.uint32]] = field(default_factory=list)
-    lengths: list[npt.NDArray[np.int64]] = field(default_factory=list)
-    ids: list[bytes] = field(default_factory=list)
-    languages: list[int] = field(default_factory=list)
-    tokens: int = 0
-    text_bytes: int = 0
-    piece: int = 0
-
-    def add(self, batch: pa.RecordBatch, tokenizer: Tokenizer, languages: tuple[str, ...]) -> None:
-        flat, lengths = encode_texts(tokenizer, batch.column("text"))
-        self.flat.append(flat)
-        self.lengths.append(lengths)
-        self.ids += batch.column("id").to_pylist()
-        self.languages += [languages.index(name) for name in batch.column("language").to_pylist()]
-        self.tokens += len(flat) + len(lengths)
-        self.text_bytes += pc.sum(pc.binary_length(batch.column("text"))).as_py() or 0
-
-    def restart(self) -> None:
-        self.flat, self.lengths, self.ids, self.languages = [], [], [], []
-        self.tokens = self.text_bytes = 0
-        self.piece += 1
 
 
 class WriteShardManifest(beam.PTransform):
