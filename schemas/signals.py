@@ -3,7 +3,7 @@ uses, the row in the report and the entry in the docs.
 
 Sources: Gopher is Rae et al. 2021, arXiv 2112.11446, appendix A1.1 (quality) and table A1 (repetition). Where the
 paper leaves a reading open, ours is datatrove's (`gopher_quality_filter.py`, `gopher_repetition_filter.py`, v0.10),
-with words split at Unicode white space. FineWeb is Penedo et al. 2024, arXiv 2406.17557, section 3.6, as datatrove's
+with words split at Unicode white space. FineWeb is Penedo et al. 2024, arXiv 2406.17557, as datatrove's
 `fineweb_quality_filter.py` has it, with the end marks of the version that made it. C4 is Raffel et al. 2020, arXiv
 1910.10683, section 2.2, with the numbers of TensorFlow Datasets' `c4_utils.py`; its sentences come of a trained
 splitter, ours of end marks. `transforms.signals` measures them.

@@ -45,7 +45,7 @@ C4 = NGRAMS + NGRAM_COUNTERS
 COUNTERS = C4 + C4_COUNTERS
 
 SHORT_LINE = 30
-"""Code points of the longest line that is short: FineWeb, arXiv 2406.17557, section 3.6."""
+"""Code points of the longest line that is short: FineWeb, arXiv 2406.17557."""
 
 
 class Spans(NamedTuple):

@@ -14,6 +14,7 @@ from transforms.rules import DECISION_COLUMNS, RULE_COLUMNS, check_rules, drop_r
 
 SCHEMA = pa.schema([DOCUMENTS.field(name) for name in DECISION_COLUMNS])
 KEPT: dict[str, object] = {
+    **dict.fromkeys(DECISION_COLUMNS, 0),
     "language": "en",
     "language_confidence": 9000,
     "char_count": 1000,
@@ -123,7 +124,12 @@ def test_whole_and_broken_bounds_on_either_kind_of_column() -> None:
 KNOWN = (
     "char_count, word_count, mean_word_length, hash_word_ratio, ellipsis_word_ratio, bullet_line_ratio, "
     "ellipsis_line_ratio, alpha_word_ratio, stop_word_count, duplicate_line_ratio, duplicate_line_char_ratio, "
-    "duplicate_paragraph_ratio, duplicate_paragraph_char_ratio, language_confidence"
+    "duplicate_paragraph_ratio, duplicate_paragraph_char_ratio, top_2gram_char_ratio, top_3gram_char_ratio, "
+    "top_4gram_char_ratio, duplicate_5gram_char_ratio, duplicate_6gram_char_ratio, duplicate_7gram_char_ratio, "
+    "duplicate_8gram_char_ratio, duplicate_9gram_char_ratio, duplicate_10gram_char_ratio, "
+    "terminal_punctuation_line_ratio, short_line_ratio, duplicate_full_line_char_ratio, newline_word_ratio, "
+    "curly_bracket_count, lorem_ipsum_line_count, javascript_line_count, policy_line_count, c4_line_count, "
+    "c4_sentence_count, fineweb_sentence_count, language_confidence"
 )
 
 

@@ -28,7 +28,7 @@ from transforms.rules import DECISION_COLUMNS, drop_reasons
 from transforms.signatures import bands
 
 COLUMN_ROWS = 1 << 16
-"""Rows a batch when only columns of numbers are read: some 35 MB with signatures."""
+"""Rows a batch when only columns of numbers are read: some 50 MB with signatures."""
 Block = tuple[int, bytes]
 
 
