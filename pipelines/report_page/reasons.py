@@ -100,7 +100,7 @@ def _family(reason: str) -> str:
         return "language"
     if reason in (EXACT, NEAR):
         return "duplicate"
-    return "repetition" if reason.startswith("duplicate_") else "quality"
+    return "repetition" if reason.startswith(("duplicate_", "top_")) else "quality"
 
 
 def _bound(bound: float | None) -> str:
