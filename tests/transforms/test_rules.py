@@ -11,6 +11,7 @@ from schemas.documents import DOCUMENTS
 from schemas.errors import RunError
 from schemas.recipes import Recipe, Rule
 from transforms.rules import DECISION_COLUMNS, RULE_COLUMNS, check_rules, drop_reasons
+from transforms.urls import UrlLists
 
 SCHEMA = pa.schema([DOCUMENTS.field(name) for name in DECISION_COLUMNS])
 KEPT: dict[str, object] = {
@@ -70,6 +71,15 @@ def test_a_value_at_its_bound_is_kept_and_the_next_one_is_dropped(column: str, b
 def test_these_are_all_the_bounds_of_web_en() -> None:
     ours = {(r.column, b, out) for r in WEB_EN.rules for b, out in ((r.low, -1), (r.high, 1)) if b is not None}
     assert ours == set(BOUNDS) and len(BOUNDS) == sum((r.low is not None) + (r.high is not None) for r in WEB_EN.rules)
+
+
+def test_a_blocked_address_comes_before_all_and_needs_lists() -> None:
+    rows = [{**KEPT, "url": url, "language": language}
+            for url, language in [("http://a.org/x", "de"), ("http://b.org/x", "de"), (None, "en"), ("//w.a.org", "en")]]
+    batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA.append(DOCUMENTS.field("url")))
+    lists = UrlLists(domains=frozenset({"a.org"}))
+    assert drop_reasons(batch, recipe=WEB_EN, lists=lists).to_pylist() == ["url", "language", None, "url"]
+    assert drop_reasons(batch, recipe=WEB_EN).to_pylist() == ["language", "language", None, None]
 
 
 def test_the_first_broken_rule_is_the_reason_and_language_comes_before_all() -> None:

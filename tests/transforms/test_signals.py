@@ -232,6 +232,7 @@ def test_a_text_without_words_has_no_signals_but_its_length(text):
         ("a b c d e a b c d f", "duplicate_5gram_char_ratio", 0.0),
         ("a b c d e f a b c d e f", "duplicate_5gram_char_ratio", 5 / 23),
         ("a a a a a a", "duplicate_5gram_char_ratio", 5 / 11),
+        ("a a a a a a a a a a", "duplicate_5gram_char_ratio", 5 / 19),
         ("a a a a a a a a a a a", "duplicate_5gram_char_ratio", 10 / 21),
         # the walk passes over the second bcdef, for it lies in the second abcde; the third counts
         ("a b c d e f a b c d e f b c d e f", "duplicate_5gram_char_ratio", 10 / 33),
