@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from transforms.c4 import C4_COUNTERS, Phrases, count_c4_lines
+from transforms.c4 import C4_COUNTERS, count_c4_lines
 from transforms.characters import ALPHA, Characters
 from transforms.ngrams import NGRAM_COUNTERS, count_ngrams, grams_for
+from transforms.phrases import Phrases
 from transforms.words import (
     PLAIN,
     Bytes,

@@ -16,6 +16,7 @@ from schemas.columns import schema_of
 from schemas.signals import SIGNALS
 from transforms import c4, counters
 from transforms.characters import characters
+from transforms.phrases import phrases
 from transforms.words import buffers_of, hash_bytes, longest_of
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
@@ -69,7 +70,7 @@ def measure(texts: pa.StringArray | pa.LargeStringArray) -> pa.RecordBatch:
     offsets, data = buffers_of(texts)
     counted = np.zeros((len(texts), counters.COUNTERS), np.int64)
     longest, stop_words = longest_of(offsets), _stop_word_hashes()
-    counters.count_documents(data, offsets, longest, characters(), stop_words, c4.phrases(), counted)
+    counters.count_documents(data, offsets, longest, characters(), stop_words, phrases(), counted)
     columns = [_counts(s.name, counted) if s.name in COUNTS else _ratios(s.name, counted) for s in SIGNALS]
     return pa.RecordBatch.from_arrays([pa.array(c) for c in columns], schema=schema_of(SIGNALS))
 

@@ -74,8 +74,8 @@ def test_these_are_all_the_bounds_of_web_en() -> None:
 
 
 def test_a_blocked_address_comes_before_all_and_needs_lists() -> None:
-    rows = [{**KEPT, "url": url, "language": language}
-            for url, language in [("http://a.org/x", "de"), ("http://b.org/x", "de"), (None, "en"), ("//w.a.org", "en")]]
+    pages = [("http://a.org/x", "de"), ("http://b.org/x", "de"), (None, "en"), ("//w.a.org", "en")]
+    rows = [{**KEPT, "url": url, "language": language} for url, language in pages]
     batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA.append(DOCUMENTS.field("url")))
     lists = UrlLists(domains=frozenset({"a.org"}))
     assert drop_reasons(batch, recipe=WEB_EN, lists=lists).to_pylist() == ["url", "language", None, "url"]
