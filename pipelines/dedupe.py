@@ -29,7 +29,10 @@ def run(argv: Sequence[str] | None) -> None:
 
 
 def dedupe(options: Options, settings: Settings) -> Manifest:
-    how = DedupeSettings(out=options.output, recipe=settings.recipe, recipes=settings.sources)
+    digests = settings.list_digests()
+    how = DedupeSettings(
+        out=options.output, recipe=settings.recipe, recipes=settings.sources, list_digests=digests
+    )
 
     def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
         plan | Dedupe(how) | WriteManifest(options.output, blank)

@@ -30,7 +30,10 @@ def run(argv: Sequence[str] | None) -> None:
 
 
 def sieve(options: Options, settings: Settings) -> Manifest:
-    process = FilterPart(out=options.output, recipes=settings.sources, batch_rows=options.batch_rows)
+    process = FilterPart(
+        out=options.output, recipes=settings.sources, batch_rows=options.batch_rows,
+        list_digests=settings.list_digests(),
+    )
 
     def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
         plan | ProcessParts(options.output, process) | WriteManifest(options.output, blank)

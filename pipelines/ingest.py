@@ -18,6 +18,7 @@ from pipelines.whole import locked
 from schemas.records import Manifest
 from schemas.stages import INGEST
 from transforms.beam.ingest import IngestPart
+from transforms.beam.lists import url_lists
 from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest
 from transforms.identity import fingerprint, part_name
 from transforms.language import MODEL_SHA256
@@ -40,6 +41,8 @@ def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
     named = {i.source: recipe_named(i.recipe) for i in inputs if i.recipe}
     found = list_files(inputs, output=options.output)
     settings = Settings(recipe=recipe, sources={f.source: named.get(f.source, recipe) for f in found})
+    for source, digest in settings.list_digests().items():
+        url_lists(settings.sources[source].urls, digest)
     write_settings(options.output, settings)
     return settings, found
 

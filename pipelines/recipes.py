@@ -8,38 +8,13 @@ import tomllib
 import types
 from typing import Any, get_args, get_origin, get_type_hints
 
+from pipelines.published import C4, ENGLISH, FINEWEB, GOPHER, GOPHER_LINES, GOPHER_QUALITY
 from schemas.errors import RunError
-from schemas.recipes import Recipe, Rule
+from schemas.recipes import Recipe
 from transforms.rules import check_rules
 from transforms.tokenizer_file import SPECIAL_TOKENS
 
-_GOPHER = "Gopher, arXiv 2112.11446, appendix A1.1"
-_GOPHER_REPEATS = "Gopher, arXiv 2112.11446, table A1"
-
-GOPHER_RULES: tuple[Rule, ...] = (
-    Rule(column="word_count", low=50, high=100_000, source=_GOPHER),
-    Rule(column="mean_word_length", low=3, high=10, source=_GOPHER),
-    Rule(column="hash_word_ratio", high=0.1, source=_GOPHER),
-    Rule(column="ellipsis_word_ratio", high=0.1, source=_GOPHER),
-    Rule(column="bullet_line_ratio", high=0.9, source=_GOPHER),
-    Rule(column="ellipsis_line_ratio", high=0.3, source=_GOPHER),
-    Rule(column="alpha_word_ratio", low=0.8, source=_GOPHER),
-    Rule(column="stop_word_count", low=2, source=_GOPHER),
-    Rule(column="duplicate_line_ratio", high=0.30, source=_GOPHER_REPEATS),
-    Rule(column="duplicate_line_char_ratio", high=0.20, source=_GOPHER_REPEATS),
-    Rule(column="duplicate_paragraph_ratio", high=0.30, source=_GOPHER_REPEATS),
-    Rule(column="duplicate_paragraph_char_ratio", high=0.20, source=_GOPHER_REPEATS),
-)
-
-WEB_EN = Recipe(
-    name="web-en",
-    languages=("en",),
-    rules=(
-        Rule(column="language_confidence", low=6500,
-             source="0.65: RefinedWeb arXiv 2306.01116, FineWeb arXiv 2406.17557"),
-        *GOPHER_RULES,
-    ),
-)
+WEB_EN = Recipe(name="web-en", languages=("en",), rules=(ENGLISH, *GOPHER_QUALITY, *GOPHER_LINES))
 
 MILLION = 1_000_000
 _I32, _I64 = 2**31 - 1, 2**63 - 1
@@ -59,7 +34,7 @@ LIMITS: dict[str, dict[str, tuple[int, int]]] = {
 any use. A vocabulary has room for the 256 bytes and the special tokens."""
 _IN_WORDS = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 
-RECIPES: dict[str, Recipe] = {r.name: r for r in (WEB_EN,)}
+RECIPES: dict[str, Recipe] = {r.name: r for r in (WEB_EN, GOPHER, FINEWEB, C4)}
 
 
 def recipe_named(name: str) -> Recipe:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from pipelines.recipes import recipe_from, recipe_named
 from schemas.errors import RunError
-from schemas.recipes import Recipe
+from schemas.recipes import Recipe, Urls
 from schemas.records import SCHEMA_VERSION
 from transforms.beam import files
+from transforms.beam.lists import digest_of
 
 _FILE = "run.json"
 
@@ -23,11 +24,18 @@ class Settings:
     sources: dict[str, Recipe] = field(default_factory=dict)
 
     def rules(self) -> dict[str, object]:
-        """What decides, source by source, who passes."""
+        """What decides, source by source, who passes: languages, rules and, where there are any, the digest of the
+        lists of addresses. Raises RunError if a list cannot be read."""
+        digests = self.list_digests()
         return {
-            source: [list(recipe.languages), [dataclasses.asdict(rule) for rule in recipe.rules]]
+            source: [list(recipe.languages), [dataclasses.asdict(rule) for rule in recipe.rules],
+                     *([digests[source]] if source in digests else [])]
             for source, recipe in sorted(self.sources.items())
         }
+
+    def list_digests(self) -> dict[str, str]:
+        """Of the lists of addresses, by source, where its recipe has any. Raises RunError if one cannot be read."""
+        return {source: digest_of(recipe.urls) for source, recipe in self.sources.items() if recipe.urls != Urls()}
 
 
 def write_settings(out: str, settings: Settings) -> None:

@@ -40,7 +40,7 @@ DROPPED_COLUMNS = (
     PROVENANCE[0],
     Column(name="row", type=pa.int64(), meaning="its row in the part of the same name in documents/, from 0"),
     Column(name="reason", type=pa.string(),
-           meaning="language, the column of the first rule it broke, exact_duplicate or near_duplicate"),
+           meaning="url, language, the column of the first rule it broke, exact_duplicate or near_duplicate"),
 )
 DUPLICATE_COLUMNS = (
     PROVENANCE[0],

@@ -68,12 +68,24 @@ class Encode:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Urls:
+    """Addresses to drop as `url`, before language and rules. Each is the path of a UTF-8 file that workers can read, an
+    entry a line; blank lines and lines that begin with # say nothing."""
+
+    domains: tuple[str, ...] = ()
+    """`example.org` blocks www.example.org too, and not notexample.org."""
+    words: tuple[str, ...] = ()
+    """Runs of ASCII letters and digits; one blocks where it stands whole in an address, whatever its case."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """What a run does. `languages` empty keeps every language."""
 
     name: str
     languages: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    urls: Urls = field(default_factory=Urls)
     extract: Extract = field(default_factory=Extract)
     dedupe: Dedupe = field(default_factory=Dedupe)
     tokenizer: Tokenizer = field(default_factory=Tokenizer)

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from schemas.documents import CLEAN, DROPPED
 from schemas.recipes import Recipe
 from transforms.rules import drop_reasons
+from transforms.urls import UrlLists
 
 EXACT, NEAR = "exact_duplicate", "near_duplicate"
 
@@ -23,8 +24,11 @@ class Sieved:
     dropped: pa.RecordBatch
 
 
-def sieve(batch: pa.RecordBatch, *, first_row: int, duplicates: pa.Table, recipe: Recipe) -> Sieved:
-    """Splits DOCUMENTS rows, the first being `first_row` of its part, by the rules, then by the part's DUPLICATES.
+def sieve(
+    batch: pa.RecordBatch, *, first_row: int, duplicates: pa.Table, recipe: Recipe, lists: UrlLists | None = None
+) -> Sieved:
+    """Splits DOCUMENTS rows, the first being `first_row` of its part, by the recipe's lists of addresses and its rules,
+    then by the part's DUPLICATES.
 
     `duplicates` has any rows of the same part; those outside the batch are ignored."""
     rows = np.arange(first_row, first_row + batch.num_rows)
@@ -36,7 +40,7 @@ def sieve(batch: pa.RecordBatch, *, first_row: int, duplicates: pa.Table, recipe
     for k, verdict in zip(where.to_pylist(), found.to_pylist(), strict=True):
         cluster[k], size[k] = verdict["cluster"], verdict["cluster_size"]
         lost[k] = None if verdict["survivor"] else EXACT if verdict["exact"] else NEAR
-    reasons = pc.coalesce(drop_reasons(batch, recipe=recipe), pa.array(lost, pa.string()))
+    reasons = pc.coalesce(drop_reasons(batch, recipe=recipe, lists=lists), pa.array(lost, pa.string()))
     columns = {
         **dict(zip(batch.schema.names, batch.columns, strict=True)),
         "cluster": pa.array(cluster, pa.binary(16)),

@@ -11,22 +11,26 @@ from schemas.errors import RunError
 from schemas.recipes import Recipe, Rule
 from schemas.signals import SIGNAL_NAMES
 from transforms.language import LABELS
+from transforms.urls import UrlLists, blocked
 
 RULE_COLUMNS: tuple[str, ...] = (*SIGNAL_NAMES, "language_confidence")
 """What a rule may name."""
 DECISION_COLUMNS: tuple[str, ...] = ("language", *RULE_COLUMNS)
-"""What `drop_reasons` reads."""
+"""What `drop_reasons` reads, and `url` where there are lists."""
 
 
-def drop_reasons(batch: pa.RecordBatch, *, recipe: Recipe) -> pa.StringArray:
-    """For each document null, which keeps it, or why it is dropped: `language`, else the column of the first rule it
-    breaks. `batch` has DECISION_COLUMNS; bounds are inclusive."""
+def drop_reasons(batch: pa.RecordBatch, *, recipe: Recipe, lists: UrlLists | None = None) -> pa.StringArray:
+    """For each document null, which keeps it, or why it is dropped: `url` if one of `lists`, those of the recipe,
+    blocks its address, else `language`, else the column of the first rule it breaks. `batch` has DECISION_COLUMNS, and
+    `url` if there are lists; bounds are inclusive."""
     reasons = pa.nulls(batch.num_rows, pa.string())
     for rule in reversed(recipe.rules):
         reasons = pc.if_else(_breaks(batch.column(rule.column), rule), rule.column, reasons)
     if recipe.languages:
         wanted = pc.is_in(batch.column("language"), pa.array(recipe.languages, pa.string()))
         reasons = pc.if_else(wanted, reasons, "language")
+    if lists:
+        reasons = pc.if_else(blocked(batch.column("url"), lists=lists), "url", reasons)
     return reasons
 
 

@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from schemas.columns import schema_of
 from schemas.signals import SIGNALS
-from transforms import counters
+from transforms import c4, counters
 from transforms.characters import characters
+from transforms.phrases import phrases
 from transforms.words import buffers_of, hash_bytes, longest_of
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
@@ -25,6 +26,13 @@ COUNTS: dict[str, int] = {
     "char_count": counters.CHARACTERS,
     "word_count": counters.PLAIN_WORDS,
     "stop_word_count": counters.STOP_WORDS_FOUND,
+    "curly_bracket_count": counters.CURLY_BRACKETS,
+    "lorem_ipsum_line_count": counters.C4 + c4.LOREM_IPSUM_LINES,
+    "javascript_line_count": counters.C4 + c4.JAVASCRIPT_LINES,
+    "policy_line_count": counters.C4 + c4.POLICY_LINES,
+    "c4_line_count": counters.C4 + c4.KEPT_LINES,
+    "c4_sentence_count": counters.C4 + c4.SENTENCES,
+    "fineweb_sentence_count": counters.C4 + c4.FINEWEB_SENTENCES,
 }
 RATIOS: dict[str, tuple[int, int]] = {
     "mean_word_length": (counters.PLAIN_WORD_CHARACTERS, counters.PLAIN_WORDS),
@@ -37,6 +45,19 @@ RATIOS: dict[str, tuple[int, int]] = {
     "duplicate_line_char_ratio": (counters.REPEATED_LINE_CHARACTERS, counters.CHARACTERS),
     "duplicate_paragraph_ratio": (counters.REPEATED_PARAGRAPHS, counters.PARAGRAPHS),
     "duplicate_paragraph_char_ratio": (counters.REPEATED_PARAGRAPH_CHARACTERS, counters.CHARACTERS),
+    "top_2gram_char_ratio": (counters.NGRAMS, counters.CHARACTERS),
+    "top_3gram_char_ratio": (counters.NGRAMS + 1, counters.CHARACTERS),
+    "top_4gram_char_ratio": (counters.NGRAMS + 2, counters.CHARACTERS),
+    "duplicate_5gram_char_ratio": (counters.NGRAMS + 3, counters.CHARACTERS),
+    "duplicate_6gram_char_ratio": (counters.NGRAMS + 4, counters.CHARACTERS),
+    "duplicate_7gram_char_ratio": (counters.NGRAMS + 5, counters.CHARACTERS),
+    "duplicate_8gram_char_ratio": (counters.NGRAMS + 6, counters.CHARACTERS),
+    "duplicate_9gram_char_ratio": (counters.NGRAMS + 7, counters.CHARACTERS),
+    "duplicate_10gram_char_ratio": (counters.NGRAMS + 8, counters.CHARACTERS),
+    "terminal_punctuation_line_ratio": (counters.TERMINATED_LINES, counters.FULL_LINES),
+    "short_line_ratio": (counters.SHORT_LINES, counters.FULL_LINES),
+    "duplicate_full_line_char_ratio": (counters.REPEATED_FULL_LINE_CHARACTERS, counters.OTHER_CHARACTERS),
+    "newline_word_ratio": (counters.NEWLINES, counters.WORDS),
 }
 """Numerator and denominator; the ratio is 0 where the denominator is."""
 
@@ -48,7 +69,8 @@ def measure(texts: pa.StringArray | pa.LargeStringArray) -> pa.RecordBatch:
     """
     offsets, data = buffers_of(texts)
     counted = np.zeros((len(texts), counters.COUNTERS), np.int64)
-    counters.count_documents(data, offsets, longest_of(offsets), characters(), _stop_word_hashes(), counted)
+    longest, stop_words = longest_of(offsets), _stop_word_hashes()
+    counters.count_documents(data, offsets, longest, characters(), stop_words, phrases(), counted)
     columns = [_counts(s.name, counted) if s.name in COUNTS else _ratios(s.name, counted) for s in SIGNALS]
     return pa.RecordBatch.from_arrays([pa.array(c) for c in columns], schema=schema_of(SIGNALS))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from schemas.recipes import Rule
 from schemas.records import Counts, PartRecord
@@ -47,11 +48,13 @@ class Language:
 
 @dataclass(frozen=True, kw_only=True)
 class RuleSet:
-    """What decides for some sources: `languages` empty keeps every one."""
+    """What decides for some sources: `languages` empty keeps every one. `lists` is the digest of the lists of
+    addresses, empty if there are none."""
 
     sources: tuple[str, ...]
     languages: tuple[str, ...]
     rules: tuple[Rule, ...]
+    lists: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +106,8 @@ def ingest_steps(counts: Counts) -> list[Step]:
 
 def filter_steps(counts: Counts, sets: Sequence[RuleSet]) -> list[Step]:
     """Every rule in the order it is asked, even one that nothing broke, then duplicates."""
-    order = ["language"] if any(s.languages for s in sets) else []
+    order = ["url"] if any(s.lists for s in sets) else []
+    order += ["language"] if any(s.languages for s in sets) else []
     order += [rule.column for s in sets for rule in s.rules]
     order += [reason for reason in counts.dropped if reason not in (EXACT, NEAR)]
     steps: list[Step] = []
@@ -121,13 +125,16 @@ def languages(ingested: Mapping[str, int], kept: Mapping[str, int]) -> list[Lang
     return [Language(name=name, documents=ingested.get(name, 0), kept=kept.get(name, 0)) for name in names]
 
 
-def rule_sets(by_source: Mapping[str, tuple[Sequence[str], Sequence[Mapping[str, object]]]]) -> list[RuleSet]:
+def rule_sets(by_source: Mapping[str, Sequence[Any]]) -> list[RuleSet]:
     """The recipes that the filter stage wrote down, those that are equal once. Raises TypeError on other fields."""
-    grouped: dict[tuple[tuple[str, ...], tuple[Rule, ...]], list[str]] = {}
-    for source, (wanted, rules) in sorted(by_source.items()):
-        key = (tuple(wanted), tuple(Rule(**fields) for fields in rules))  # type: ignore[arg-type]
+    grouped: dict[tuple[tuple[str, ...], tuple[Rule, ...], str], list[str]] = {}
+    for source, (wanted, rules, *lists) in sorted(by_source.items()):
+        key = (tuple(wanted), tuple(Rule(**fields) for fields in rules), *(lists or [""]))
         grouped.setdefault(key, []).append(source)
-    return [RuleSet(sources=tuple(s), languages=wanted, rules=rules) for (wanted, rules), s in grouped.items()]
+    return [
+        RuleSet(sources=tuple(sources), languages=wanted, rules=rules, lists=lists)
+        for (wanted, rules, lists), sources in grouped.items()
+    ]
 
 
 def tokens_by_source(shards: ShardManifest) -> dict[str, int]:

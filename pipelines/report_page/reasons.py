@@ -11,6 +11,7 @@ from transforms.filtering import EXACT, NEAR
 
 _SIGNALS = {column.name: column.meaning for column in SIGNALS}
 _OTHERS = {
+    "url": "a list of the recipe blocks its address",
     "language": "its language is none of those that the recipe keeps",
     "language_confidence": "how sure the language model is, in ten-thousandths: 6,500 is 0.65",
     EXACT: "its text is byte for byte that of a document that is kept",
@@ -85,11 +86,12 @@ def record_shares(documents: int, dropped: Mapping[str, int], dead: Mapping[str,
 
 def document_shares(kept: int, dropped: Mapping[str, int]) -> list[Share]:
     """The documents of a run by what became of them; nothing that is zero."""
-    families = dict.fromkeys(("language", "quality", "repetition", "duplicate"), 0)
+    families = dict.fromkeys(("other", "language", "quality", "repetition", "duplicate"), 0)
     for reason, n in dropped.items():
         families[_family(reason)] += n
-    labels = {"language": "language not wanted, or unsure", "quality": "does not read like prose",
-              "repetition": "repeats itself", "duplicate": "duplicate of one that is kept"}
+    labels = {"other": "address blocked", "language": "language not wanted, or unsure",
+              "quality": "does not read like prose", "repetition": "repeats itself",
+              "duplicate": "duplicate of one that is kept"}
     shares = [Share(label="kept", kind="kept", count=kept)]
     shares += [Share(label=labels[family], kind=family, count=n) for family, n in families.items()]
     return [s for s in shares if s.count]
@@ -100,7 +102,9 @@ def _family(reason: str) -> str:
         return "language"
     if reason in (EXACT, NEAR):
         return "duplicate"
-    return "repetition" if reason.startswith("duplicate_") else "quality"
+    if reason == "url":
+        return "other"
+    return "repetition" if reason.startswith(("duplicate_", "top_")) else "quality"
 
 
 def _bound(bound: float | None) -> str:

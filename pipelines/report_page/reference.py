@@ -21,6 +21,9 @@ def rules(found: Found) -> Html:
     tables = []
     for rule_set in found.rule_sets:
         rows: list[list[Node]] = []
+        if rule_set.lists:
+            lists = join("not in the lists of digest ", code(rule_set.lists))
+            rows.append([code("url"), lists, *_took("url", found, total), "the recipe", reasons.meaning("url")])
         if rule_set.languages:
             wanted = join("one of ", foreign(", ".join(rule_set.languages)))
             meaning = "label of lid.176, an ISO 639 code"

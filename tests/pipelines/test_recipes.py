@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.recipes import RECIPES, WEB_EN, recipe_from, recipe_named
 from schemas.errors import RunError
-from schemas.recipes import Dedupe, Encode, Extract, Recipe, Rule, Tokenizer
+from schemas.recipes import Dedupe, Encode, Extract, Recipe, Rule, Tokenizer, Urls
 
 FULL = """
 name = "mine"
@@ -24,6 +24,10 @@ source = "tried"
 column = "alpha_word_ratio"
 low = 0.75
 source = "tried"
+
+[urls]
+domains = ["a.txt"]
+words = ["b.txt", "c.txt"]
 
 [extract]
 main_content = false
@@ -75,12 +79,13 @@ def test_every_field_of_a_file_arrives(file: Path) -> None:
             Rule(column="word_count", low=20, high=1e6, source="tried"),
             Rule(column="alpha_word_ratio", low=0.75, source="tried"),
         ),
+        urls=Urls(domains=("a.txt",), words=("b.txt", "c.txt")),
         extract=Extract(main_content=False, max_record_bytes=1000, max_text_bytes=2000),
         dedupe=Dedupe(ngram=7, bands=20, rows=5, seed=4, before_rules=True),
         tokenizer=Tokenizer(vocab_size=1000, min_count=3, sample_per_million=500_000, seed=-1),
         encode=Encode(seq_len=128, shard_text_bytes=4096, validation_per_million=1, test_per_million=2, seed=9),
     )
-    for name in ("extract", "dedupe", "tokenizer", "encode"):
+    for name in ("urls", "extract", "dedupe", "tokenizer", "encode"):
         ours, default = getattr(found, name), getattr(Recipe(name="x"), name)
         for one in dataclasses.fields(ours):
             assert getattr(ours, one.name) != getattr(default, one.name), "a field that the file above forgot"
@@ -112,8 +117,8 @@ def test_a_file_without_a_name_has_its_own(file: Path) -> None:
     ("text", "says"),
     [
         ("langauges = []",
-         "recipe FILE: no such field langauges. Known: name, languages, rules, extract, dedupe, "
-         "tokenizer, encode."),
+         "recipe FILE: no such field langauges. Known: name, languages, rules, urls, extract, "
+         "dedupe, tokenizer, encode."),
         ("[dedupe]\nband = 1\nrow = 2",
          "recipe FILE, dedupe: no such field band, row. Known: ngram, bands, rows, "
          "seed, before_rules."),

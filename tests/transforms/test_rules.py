@@ -11,9 +11,11 @@ from schemas.documents import DOCUMENTS
 from schemas.errors import RunError
 from schemas.recipes import Recipe, Rule
 from transforms.rules import DECISION_COLUMNS, RULE_COLUMNS, check_rules, drop_reasons
+from transforms.urls import UrlLists
 
 SCHEMA = pa.schema([DOCUMENTS.field(name) for name in DECISION_COLUMNS])
 KEPT: dict[str, object] = {
+    **dict.fromkeys(DECISION_COLUMNS, 0),
     "language": "en",
     "language_confidence": 9000,
     "char_count": 1000,
@@ -71,6 +73,15 @@ def test_these_are_all_the_bounds_of_web_en() -> None:
     assert ours == set(BOUNDS) and len(BOUNDS) == sum((r.low is not None) + (r.high is not None) for r in WEB_EN.rules)
 
 
+def test_a_blocked_address_comes_before_all_and_needs_lists() -> None:
+    pages = [("http://a.org/x", "de"), ("http://b.org/x", "de"), (None, "en"), ("//w.a.org", "en")]
+    rows = [{**KEPT, "url": url, "language": language} for url, language in pages]
+    batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA.append(DOCUMENTS.field("url")))
+    lists = UrlLists(domains=frozenset({"a.org"}))
+    assert drop_reasons(batch, recipe=WEB_EN, lists=lists).to_pylist() == ["url", "language", None, "url"]
+    assert drop_reasons(batch, recipe=WEB_EN).to_pylist() == ["language", "language", None, None]
+
+
 def test_the_first_broken_rule_is_the_reason_and_language_comes_before_all() -> None:
     broken = {"stop_word_count": 0, "hash_word_ratio": 1.0, "word_count": 1}
     assert reasons(broken, {**broken, "language": "de"}, {**broken, "word_count": 60}) == [
@@ -123,7 +134,12 @@ def test_whole_and_broken_bounds_on_either_kind_of_column() -> None:
 KNOWN = (
     "char_count, word_count, mean_word_length, hash_word_ratio, ellipsis_word_ratio, bullet_line_ratio, "
     "ellipsis_line_ratio, alpha_word_ratio, stop_word_count, duplicate_line_ratio, duplicate_line_char_ratio, "
-    "duplicate_paragraph_ratio, duplicate_paragraph_char_ratio, language_confidence"
+    "duplicate_paragraph_ratio, duplicate_paragraph_char_ratio, top_2gram_char_ratio, top_3gram_char_ratio, "
+    "top_4gram_char_ratio, duplicate_5gram_char_ratio, duplicate_6gram_char_ratio, duplicate_7gram_char_ratio, "
+    "duplicate_8gram_char_ratio, duplicate_9gram_char_ratio, duplicate_10gram_char_ratio, "
+    "terminal_punctuation_line_ratio, short_line_ratio, duplicate_full_line_char_ratio, newline_word_ratio, "
+    "curly_bracket_count, lorem_ipsum_line_count, javascript_line_count, policy_line_count, c4_line_count, "
+    "c4_sentence_count, fineweb_sentence_count, language_confidence"
 )
 
 

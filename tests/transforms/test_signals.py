@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from transforms.signals import COUNTS, RATIOS, measure
 
 STOP = {"the", "be", "to", "of", "and", "that", "have", "with"}
 BULLET, ELLIPSIS = "\u2022", "\u2026"
+POLICY = [b"terms of use", b"privacy policy", b"cookie policy", b"uses cookies", b"use of cookies", b"use cookies"]
 texts_like_ours = st.text(
     st.one_of(st.sampled_from("a bT.…•-#\n\n\n \u00a0,中é😀\u0301"), st.characters(codec="utf-8")), max_size=80
 )
@@ -29,6 +31,75 @@ def repeats(elements: list[str]) -> tuple[int, int]:
     seen: set[str] = set()
     again = [e for e in elements if e in seen or seen.add(e)]
     return len(again), sum(map(len, again))
+
+
+def top(words: list[str], n: int) -> int:
+    """Characters of the most frequent n words in a row, in all the places where they are."""
+    grams = Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
+    return sum(len(" ".join(gram)) * times for gram, times in grams.most_common(1))
+
+
+def covered(words: list[str], n: int) -> int:
+    """Characters of n words in a row that were there before; the search goes on after them."""
+    seen: set[tuple[str, ...]] = set()
+    total = at = 0
+    while at + n <= len(words):
+        gram = tuple(words[at : at + n])
+        if gram in seen:
+            total += len("".join(gram))
+            at += n
+        else:
+            seen.add(gram)
+            at += 1
+    return total
+
+
+def ngrams(text: str) -> dict[str, float]:
+    words = text.split()
+    tops = {f"top_{n}gram_char_ratio": ratio(top(words, n), len(text)) for n in (2, 3, 4)}
+    return tops | {f"duplicate_{n}gram_char_ratio": ratio(covered(words, n), len(text)) for n in range(5, 11)}
+
+
+def fineweb(text: str) -> dict[str, float]:
+    lines = [line for line in text.split("\n") if line.strip()]
+    return {
+        "terminal_punctuation_line_ratio": ratio(sum(line.endswith(tuple(".!?\"'")) for line in lines), len(lines)),
+        "short_line_ratio": ratio(sum(len(line) <= 30 for line in lines), len(lines)),
+        "duplicate_full_line_char_ratio": ratio(repeats(lines)[1], len(text.replace("\n", ""))),
+        "newline_word_ratio": ratio(text.count("\n"), len(text.split())),
+    }
+
+
+def sentences(line: str) -> int:
+    ends = [word.rstrip("\"')]").endswith((".", "?", "!")) for word in line.split()]
+    return sum(ends) + (not ends[-1])
+
+
+def c4(text: str) -> dict[str, float]:
+    cleaned = re.sub(r"\[[0-9]*\]|\[edit\]|\[citation needed\]", "", text)
+    lines = [line.strip() for line in cleaned.split("\n") if line.strip()]
+    small = [line.encode().lower() for line in lines]  # bytes: ASCII alone has cases
+    scripts = [b"javascript" in line for line in small]
+    policies = [any(phrase in line for phrase in POLICY) for line in small]
+    good = [
+        line
+        for line, script, policy in zip(lines, scripts, policies, strict=True)
+        if not script and not policy and max(map(len, line.split())) <= 1000
+    ]
+    kept = [
+        line
+        for line in good
+        if len(line.split()) >= 5 and line.endswith((".", "?", "!", '"')) and not line.endswith("...")
+    ]
+    return {
+        "curly_bracket_count": text.count("{"),
+        "lorem_ipsum_line_count": sum(b"lorem ipsum" in line for line in small),
+        "javascript_line_count": sum(scripts),
+        "policy_line_count": sum(policies),
+        "c4_line_count": len(kept),
+        "c4_sentence_count": sum(map(sentences, kept)),
+        "fineweb_sentence_count": sum(sentences(line) for line in good if len(line.split()) >= 3),
+    }
 
 
 def reference(text: str) -> dict[str, float]:
@@ -54,6 +125,9 @@ def reference(text: str) -> dict[str, float]:
         "duplicate_line_char_ratio": ratio(line_characters, len(text)),
         "duplicate_paragraph_ratio": ratio(paragraph_repeats, len(paragraphs)),
         "duplicate_paragraph_char_ratio": ratio(paragraph_characters, len(text)),
+        **ngrams(text),
+        **fineweb(text),
+        **c4(text),
     }
 
 
@@ -88,6 +162,7 @@ def test_a_text_without_words_has_no_signals_but_its_length(text):
     signals = signals_of(text)
     assert signals.pop("char_count") == len(text)
     repeated = {"duplicate_line_ratio": signals.pop("duplicate_line_ratio")}
+    assert signals.keys() < reference(text).keys()
     assert set(signals.values()) == {0}
     assert repeated == {"duplicate_line_ratio": {"\n": 0.5, "\n\n\n": 0.5}.get(text, 0.0)}
 
@@ -140,6 +215,72 @@ def test_a_text_without_words_has_no_signals_but_its_length(text):
         ("\n\n \nab\n\nab\n\n", "duplicate_paragraph_char_ratio", 2 / 12),
         ("a\n \na", "duplicate_paragraph_ratio", 0.0),
         ("é😀\n\né😀", "duplicate_paragraph_char_ratio", 2 / 6),
+        ("a b", "top_2gram_char_ratio", 3 / 3),
+        ("a", "top_2gram_char_ratio", 0.0),
+        ("aa bb c aa  bb", "top_2gram_char_ratio", 2 * 5 / 14),
+        ("a a a a", "top_2gram_char_ratio", 3 * 3 / 7),
+        ("xxx y a b\na b xxx y", "top_2gram_char_ratio", 2 * 5 / 19),
+        ("éé\u00a0中 x", "top_2gram_char_ratio", 4 / 6),
+        ("1 11 11 1 11 2", "top_2gram_char_ratio", 2 * 4 / 14),
+        ("a b c a b c", "top_3gram_char_ratio", 2 * 5 / 11),
+        ("a b c a b d", "top_3gram_char_ratio", 5 / 11),
+        ("aaaa b c a b c a b d", "top_3gram_char_ratio", 2 * 5 / 20),
+        ("a b c", "top_4gram_char_ratio", 0.0),
+        ("a b c d", "top_4gram_char_ratio", 1.0),
+        ("a b c d e a b c d f", "top_4gram_char_ratio", 2 * 7 / 19),
+        ("a b c d e a b c d e", "duplicate_5gram_char_ratio", 5 / 19),
+        ("a b c d e a b c d f", "duplicate_5gram_char_ratio", 0.0),
+        ("a b c d e f a b c d e f", "duplicate_5gram_char_ratio", 5 / 23),
+        ("a a a a a a", "duplicate_5gram_char_ratio", 5 / 11),
+        ("a a a a a a a a a a", "duplicate_5gram_char_ratio", 5 / 19),
+        ("a a a a a a a a a a a", "duplicate_5gram_char_ratio", 10 / 21),
+        # the walk passes over the second bcdef, for it lies in the second abcde; the third counts
+        ("a b c d e f a b c d e f b c d e f", "duplicate_5gram_char_ratio", 10 / 33),
+        # the first bcdey begins in the second abcde, where the walk does not look, so the second is met as the first
+        ("a b c d e a b c d e y b c d e y", "duplicate_5gram_char_ratio", 5 / 31),
+        ("éé b c d e éé b c d e", "duplicate_5gram_char_ratio", 6 / 21),
+        ("a b c d e f a b c d e f", "duplicate_6gram_char_ratio", 6 / 23),
+        ("a b c d e f a b c d e f", "duplicate_7gram_char_ratio", 0.0),
+        ("a b c d e f g a b c d e f g", "duplicate_7gram_char_ratio", 7 / 27),
+        ("a b c d e f g h a b c d e f g h", "duplicate_8gram_char_ratio", 8 / 31),
+        ("a b c d e f g h i a b c d e f g h i", "duplicate_9gram_char_ratio", 9 / 35),
+        ("a b c d e f g h i j a b c d e f g h i j", "duplicate_10gram_char_ratio", 10 / 39),
+        ("a b c d e f g h i j a b c d e f g h i", "duplicate_10gram_char_ratio", 0.0),
+        ("a.\nb!\n\n \nc?\nd\"\ne'\nf…\ng. \nh”\ni:", "terminal_punctuation_line_ratio", 5 / 9),
+        ("a\r\nb.\r\nc.", "terminal_punctuation_line_ratio", 1 / 3),
+        (f"{'x' * 30}\n{'x' * 31}", "short_line_ratio", 1 / 2),
+        (f"{'😀' * 30}\n{'😀' * 31}\n\n \n", "short_line_ratio", 1 / 2),
+        (f" {'x' * 29}\n  {'x' * 29}\n", "short_line_ratio", 1 / 2),
+        ("ab\nab\n \n \nab \n\n\n", "duplicate_full_line_char_ratio", 2 / 9),
+        ("é😀\né😀", "duplicate_full_line_char_ratio", 2 / 4),
+        ("a\n\nb c\n", "newline_word_ratio", 3 / 3),
+        ("a\r\u2028b", "newline_word_ratio", 0.0),
+        ("{a}{\n{", "curly_bracket_count", 3),
+        ("Lorem  ipsum\nxLOREM ipsumx lorem ipsum\nlorem\nipsum", "lorem_ipsum_line_count", 1),
+        ("lorem ipsum", "lorem_ipsum_line_count", 1),
+        ("JavaScript\nno javascript javascript\njava script\nejavascripts\njava[7]script", "javascript_line_count", 4),
+        ("Terms of Use\nprivacy policy\nCOOKIE POLICY", "policy_line_count", 3),
+        ("uses cookies\nthe use of cookies\nreuse cookiesuse cookies", "policy_line_count", 3),
+        ("terms of us\nprivacy polic\ncookie polic\nuse cookie\noof cookies\nterms\nof use", "policy_line_count", 0),
+        ("use coo\u212aies\nu\u017fe cookies", "policy_line_count", 0),
+        ("a b c d e.\na b c d.\na b c d e\na b c d e?\na b c d e!\na b c d e\"\na b c d e'", "c4_line_count", 4),
+        ("a b c d e...\na b c d e..\na b c d ...\na b c d .", "c4_line_count", 2),
+        (" a b\u00a0c d e.\u3000\r\n", "c4_line_count", 1),
+        (f"a b c d {'é' * 999}.\na b c d {'é' * 1000}.", "c4_line_count", 1),
+        ("a b c d javascript.\na b c use cookies.\na b c lorem ipsum.", "c4_line_count", 1),
+        ("a b c d e.[12]\na b c d e.[]\na b c d e.[edit][1]\na b c d e.[citation needed]", "c4_line_count", 4),
+        ("a b c d e.[x]\na b c d e.[1\na b c d e.[Edit]\na b c d e.[edit", "c4_line_count", 0),
+        ("a b c d [1].\na b c d e[[1].", "c4_line_count", 2),
+        ("a b c d e [1]\na b c d [1]", "c4_line_count", 0),
+        ("a b c d [citation needed] .\na b[2][edit] c d.", "c4_line_count", 1),
+        ("A b. C d? E!\nx y\nF (g h.) \"i j.\" k", "c4_sentence_count", 3),
+        ("a b c d \"e\"", "c4_sentence_count", 1),
+        ("a b. c d \"e\"", "c4_sentence_count", 2),
+        ("a b.' c!) d?] e.\"", "c4_sentence_count", 4),
+        ("\" ' ) . (.) c.", "c4_sentence_count", 3),
+        ("a b c\nd e f.\ng h.\ni j. k", "fineweb_sentence_count", 4),
+        (f"a b javascript\na b {'x' * 1001}\na use cookies\na b c", "fineweb_sentence_count", 1),
+        ("", "fineweb_sentence_count", 0),
     ],
 )
 def test_signals_worked_out_by_hand(text, signal, expected):
@@ -157,6 +298,9 @@ def test_signals_worked_out_by_hand(text, signal, expected):
         pytest.param("\n" * 280_000, id="newlines"),
         pytest.param("\n".join(map(str, range(48_000))), id="distinct lines"),
         pytest.param("x" * 280_000, id="one word"),
+        pytest.param("[" * 280_000, id="openings of citations"),
+        pytest.param("[1]" * 90_000, id="citations"),
+        pytest.param("kkkkkkvvvpppfff " * 17_500, id="the rare letters of phrases"),
     ],
 )
 def test_280_kilobytes_of_one_kind(text):
@@ -167,6 +311,27 @@ def test_280_kilobytes_of_one_kind(text):
 @settings(max_examples=400, deadline=None)
 def test_random_texts_agree_with_the_reference(texts):
     assert disagreements(texts) == []
+
+
+@given(st.lists(st.sampled_from([*"ab", "ab", "é", "\n", "."]), max_size=60), st.sampled_from([" ", "  ", "\u00a0"]))
+@settings(max_examples=400, deadline=None)
+def test_few_words_over_and_over_agree_with_the_reference(words, space):
+    assert disagreements([space.join(words)]) == []
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [*"[]() .?!\"'\n\n", "[1]", "[", "1", "]", "[edit]", "[citation needed]", "javascript", "java", "Script",
+             "use", "s", "of", " ", "cookies", "cookie", "policy", "privacy", "terms", "Lorem", "ipsum", "a b", "c d e",
+             "x" * 999, "é"]
+        ),
+        max_size=24,
+    )
+)  # fmt: skip
+@settings(max_examples=600, deadline=None)
+def test_lines_like_those_c4_drops_agree_with_the_reference(pieces):
+    assert disagreements(["".join(pieces), " ".join(pieces)]) == []
 
 
 @given(st.lists(texts_like_ours, max_size=8), st.data())

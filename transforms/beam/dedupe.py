@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import apache_beam as beam
@@ -21,6 +21,7 @@ from schemas.recipes import Recipe
 from schemas.records import Counts, Output, PartRecord
 from schemas.stages import DEDUPE
 from transforms import duplicates as pure
+from transforms.beam.lists import url_lists
 from transforms.beam.parts import PlannedPart, commit, committed, largest_first
 from transforms.beam.tables import read_table, write_table
 from transforms.filtering import EXACT, NEAR
@@ -28,7 +29,7 @@ from transforms.rules import DECISION_COLUMNS, drop_reasons
 from transforms.signatures import bands
 
 COLUMN_ROWS = 1 << 16
-"""Rows a batch when only columns of numbers are read: some 35 MB with signatures."""
+"""Rows a batch when only columns of numbers are read: some 50 MB with signatures."""
 Block = tuple[int, bytes]
 
 
@@ -40,6 +41,8 @@ class DedupeSettings:
     recipe: Recipe
     recipes: dict[str, Recipe]
     partitions: int = 64
+    list_digests: dict[str, str] = field(default_factory=dict)
+    """Of the sources whose recipe has lists of addresses."""
 
 
 class Dedupe(beam.PTransform):
@@ -102,10 +105,14 @@ def bucket_blocks(part: PlannedPart, settings: DedupeSettings) -> Iterator[Block
     """(partition, packed (bucket, node) pairs) of the documents of a part that are compared."""
     recipe = settings.recipe.dedupe
     columns = [*DECISION_COLUMNS, "digest", "signature"]
+    decides, digest = settings.recipes[part.source], settings.list_digests.get(part.source)
+    lists = url_lists(decides.urls, digest) if digest else None
+    if lists:
+        columns.append("url")
     for first, batch in _read(part, settings, columns):
         compared = pa.array([True] * batch.num_rows)
         if not recipe.before_rules:
-            compared = pc.is_null(drop_reasons(batch, recipe=settings.recipes[part.source]))
+            compared = pc.is_null(drop_reasons(batch, recipe=decides, lists=lists))
         rows = first + np.flatnonzero(compared.to_numpy(zero_copy_only=False))
         nodes = pure.node_numbers(part.number, rows)
         signature = batch.column("signature").filter(compared)

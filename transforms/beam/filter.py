@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ from schemas.documents import CLEAN, DOCUMENTS, DROPPED, DUPLICATES
 from schemas.recipes import Recipe
 from schemas.records import Counts, Output, PartRecord
 from schemas.stages import FILTER
+from transforms.beam.lists import url_lists
 from transforms.beam.parts import PlannedPart
 from transforms.beam.tables import TableWriter, read_table
 from transforms.filtering import Sieved, sieve
@@ -25,6 +26,8 @@ class FilterPart:
     out: str
     recipes: dict[str, Recipe]
     batch_rows: int
+    list_digests: dict[str, str] = field(default_factory=dict)
+    """Of the sources whose recipe has lists of addresses."""
 
     def setup(self) -> None:
         """Nothing to load."""
@@ -57,7 +60,9 @@ class FilterPart:
         found = read_table(self.out, Output(**part.work["duplicates"]), rows=self.batch_rows)
         duplicates = pa.Table.from_batches(found, schema=DUPLICATES)
         columns = [name for name in DOCUMENTS.names if name != "signature"]
+        recipe, digest = self.recipes[part.source], self.list_digests.get(part.source)
+        lists = url_lists(recipe.urls, digest) if digest else None
         row = 0
         for batch in read_table(self.out, Output(**part.work["documents"]), columns=columns, rows=self.batch_rows):
-            yield sieve(batch, first_row=row, duplicates=duplicates, recipe=self.recipes[part.source])
+            yield sieve(batch, first_row=row, duplicates=duplicates, recipe=recipe, lists=lists)
             row += batch.num_rows
