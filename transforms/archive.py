@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 
 from schemas.recipes import Extract
+from transforms import parquet
 from transforms.inflate import Inflated
 from transforms.jsonl import read_jsonl
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome
@@ -13,7 +14,9 @@ from transforms.warc import read_warc
 
 
 def archive_format(head: bytes) -> str | None:
-    """`warc` (WET included) or `jsonl`, by the first inflated bytes; None when it is neither."""
+    """`warc` (WET included), `jsonl` or `parquet`, by the first inflated bytes; None when it is none of them."""
+    if head.startswith(parquet.MAGIC):
+        return "parquet"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"WARC/"):
         return "warc"
@@ -30,11 +33,13 @@ def read_archive(stream: Inflated, *, extract: Extract) -> Iterator[Outcome]:
             yield from read_warc(stream, buffered, extract=extract)
         case "jsonl":
             yield from read_jsonl(stream, buffered, extract=extract)
+        case "parquet" if not stream.compressed:
+            yield from parquet.read_parquet(stream.raw, extract=extract)
         case _ if head or stream.damage:
             stream.drain()
             yield DeadLetter(
                 offset=0, inner_offset=0, length=stream.file_bytes,
                 reason="truncated" if stream.damage else "unknown_format",
-                detail=stream.damage or "neither WARC nor JSON lines: the first bytes are those of `record`",
+                detail=stream.damage or "not WARC, JSON lines or Parquet: the first bytes are those of `record`",
                 record=bytes(head[:RECORD_SAMPLE]),
             )

@@ -7,24 +7,21 @@ cannot be read to its end costs what is left of it, and no other.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.recipes import Extract
-from transforms.jsonl import DATES, page_of
+from transforms.jsonl import page_of
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, RecordError, Skipped
+from transforms.parquet_columns import columns_of, values_of
 
 MAGIC = b"PAR1"
 _ROWS = 64
 """Rows decoded at a time; beside them a page of each column is in memory."""
 _BUFFER = 1 << 20
 """Bytes read from a column at a time."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_FIELDS = ("text", "id", "url", *DATES)
 
 
 def read_parquet(raw: BinaryIO, *, extract: Extract, start: int = 0, end: int | None = None) -> Iterator[Outcome]:
@@ -36,7 +33,7 @@ def read_parquet(raw: BinaryIO, *, extract: Extract, start: int = 0, end: int | 
     size = source.seek(0, 2)
     try:
         file = _open(source, size)
-        columns = _columns(file.schema_arrow)
+        columns = columns_of(file.schema_arrow)
         groups = _groups(file.metadata, size)
     except RecordError as error:
         if start == 0:
@@ -93,16 +90,6 @@ def _open(source: _Source, size: int) -> pq.ParquetFile:
         raise source.judge(error) from error
 
 
-def _columns(schema: pa.Schema) -> list[str]:
-    """The columns to read. Raises RecordError `no_text`."""
-    at = schema.get_field_index("text")
-    if at < 0 or not _is_string(schema.field(at).type):
-        kind = f"column 'text' is {schema.field(at).type}" if at >= 0 else f"{schema.names.count('text')} columns 'text'"
-        raise RecordError("no_text", f"{kind}; one column of strings is needed. Columns: {', '.join(schema.names[:20])}")
-    found = ((name, schema.get_field_index(name)) for name in _FIELDS)
-    return [name for name, at in found if at >= 0 and _is_plain(schema.field(at).type)]
-
-
 def _groups(metadata: pq.FileMetaData, size: int) -> list[tuple[int, int, int]]:
     """(number, first byte, bytes) of each row group that has rows. Raises RecordError `bad_parquet` where two start at
     one byte, since their rows would have the same positions."""
@@ -124,19 +111,27 @@ def _rows(
 ) -> Iterator[Outcome]:
     """The outcomes of one row group."""
     row = 0
-    expected = file.metadata.row_group(number).num_rows
     try:
-        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[number], columns=columns, use_threads=False):
-            values = {name: _values(batch.column(batch.schema.get_field_index(name))) for name in columns}
-            for k in range(batch.num_rows):
-                fields = {name: column[k] for name, column in values.items()}
+        for values in _batches(source, file, number, columns):
+            for cells in zip(*values, strict=True):
+                fields = dict(zip(columns, cells, strict=True))
                 yield _outcome(fields, offset=first, inner_offset=row, extract=extract)
                 row += 1
-        if row != expected:
-            raise pa.ArrowInvalid(f"{row} of {expected} rows are there")
+    except RecordError as error:
+        yield _lost(error, offset=first, row=row, length=length, record=b"")
+
+
+def _batches(source: _Source, file: pq.ParquetFile, number: int, columns: list[str]) -> Iterator[list[list[Any]]]:
+    """The cells of a row group, column by column, some rows at a time. Raises RecordError `bad_parquet`."""
+    lacking = file.metadata.row_group(number).num_rows
+    try:
+        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[number], columns=columns, use_threads=False):
+            lacking -= batch.num_rows
+            yield [values_of(batch.column(batch.schema.get_field_index(name))) for name in columns]
     except (pa.ArrowException, OSError, ValueError) as error:
-        letter = source.judge(error)
-        yield _lost(letter, offset=first, row=row, length=length, record=b"")
+        raise source.judge(error) from error
+    if lacking:
+        raise RecordError("bad_parquet", f"{lacking} rows of the row group are not there")
 
 
 def _outcome(fields: dict[str, Any], *, offset: int, inner_offset: int, extract: Extract) -> Outcome:
@@ -160,40 +155,6 @@ def _field(name: str, value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "strict" if name == "text" else "replace")
     return value
-
-
-def _values(column: pa.Array) -> list[Any]:
-    """Strings as their bytes, since Arrow does not check them; dates and times as ISO strings, None out of range."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-    if _is_string(kind):
-        return column.cast(pa.large_binary()).to_pylist()  # type: ignore[no-any-return]
-    if pa.types.is_integer(kind):
-        return column.to_pylist()  # type: ignore[no-any-return]
-    per_second = _PER_SECOND[kind.unit] if pa.types.is_timestamp(kind) else 10**3
-    days = pa.types.is_date32(kind)
-    numbers = column.cast(pa.int32() if days else pa.int64()).to_pylist()
-    return [None if n is None else _iso(n * 86_400 if days else n // per_second) for n in numbers]
-
-
-def _iso(seconds: int) -> str | None:
-    try:
-        return (_EPOCH + timedelta(seconds=seconds)).isoformat()
-    except OverflowError:
-        return None
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    return _is_string(kind) or pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)
-
-
-def _is_string(kind: pa.DataType) -> bool:
-    """Also bytes: older writers leave the mark of a string out."""
-    if pa.types.is_dictionary(kind):
-        return _is_string(kind.value_type)
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-                or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
 def _head(source: _Source) -> bytes:
