@@ -23,17 +23,18 @@ def archive_format(head: bytes) -> str | None:
     return "jsonl" if text.startswith(b"{") else None
 
 
-def read_archive(stream: Inflated, *, extract: Extract) -> Iterator[Outcome]:
-    """Every record of an archive, in file order. A file of no known format is one dead letter: `truncated` if it breaks
-    before its format can be told, else `unknown_format`. An empty file has no records."""
+def read_archive(stream: Inflated, *, extract: Extract, kind: str | None = None) -> Iterator[Outcome]:
+    """Every record of an archive, in file order. `kind` is its format, where it is known already. A file of no known
+    format is one dead letter: `truncated` if it breaks before its format can be told, else `unknown_format`. An empty
+    file has no records."""
     buffered = io.BufferedReader(stream, 1 << 16)
     head = buffered.peek(64)
-    match archive_format(head):
+    match kind or archive_format(head):
         case "warc":
             yield from read_warc(stream, buffered, extract=extract)
         case "jsonl":
             yield from read_jsonl(stream, buffered, extract=extract)
-        case "parquet" if not stream.compressed:
+        case "parquet" if not stream.compression:
             yield from parquet.read_parquet(stream.raw, extract=extract)
         case _ if head or stream.damage:
             stream.drain()

@@ -41,7 +41,7 @@ class Inflated(io.RawIOBase):
         while len(self._pending) < MAGIC_BYTES and (block := self._more()):
             self._pending += block
         self._codec = codec_of(self._pending)
-        self.compressed = self._codec is not None
+        self.compression = self._codec.name if self._codec else None
         self._starts = array("q", [0])
         self._offsets = array("q", [start])
         self.position = 0
@@ -57,7 +57,7 @@ class Inflated(io.RawIOBase):
         filled = 0
         while filled < len(buffer):
             size = len(buffer) - filled
-            data = self._inflate(size) if self.compressed else self._plain(size)
+            data = self._inflate(size) if self.compression else self._plain(size)
             if not data:
                 break
             buffer[filled : filled + len(data)] = data
@@ -67,7 +67,7 @@ class Inflated(io.RawIOBase):
 
     def locate(self, position: int) -> tuple[int, int]:
         """(byte in the file, byte inside the inflated member) of the inflated byte at `position`."""
-        if not self.compressed:
+        if not self.compression:
             return self.start + position, 0
         k = bisect_right(self._starts, position) - 1
         return self._offsets[k], position - self._starts[k]
