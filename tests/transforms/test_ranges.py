@@ -83,6 +83,10 @@ SPLITTABLE: dict[str, bytes] = {
     "gzip, a member a record": members(RECORDS), "gzip, stored": stored(RECORDS),
     "gzip, members of three records": members([b"".join(RECORDS[k : k + 3]) for k in range(0, len(RECORDS), 3)]),
     "gzip, padded": b"".join(gzip.compress(r, mtime=0) + bytes(7) for r in RECORDS),
+    "gzip, a member from inside a record on": members([
+        *RECORDS[:5], (nested := record(900, b"".join(INNER[:9])))[: nested.index(INNER[4])],
+        *(nested[nested.index(INNER[4]) :][k : k + 1500] for k in range(0, 9000, 1500)), b"".join(RECORDS[5:]),
+    ]),
     "uncompressed": b"".join(RECORDS), "JSON lines": JSONL, "Parquet": parquet(),
 }
 WHOLE: dict[str, bytes] = {
@@ -173,6 +177,15 @@ def test_a_long_single_member_is_looked_through_and_kept_whole() -> None:
     big = gzip.compress(b"".join(record(k, RANDOM.randbytes(3000)) for k in range(300)))
     parts = ranges(big, 100_000)
     assert len(parts) > 8 and len(parts[0]) == 300 and not any(parts[1:])
+
+
+@pytest.mark.parametrize("far", range(65_533, 65_540))
+def test_a_boundary_across_two_reads_is_found(far: int) -> None:
+    one, rest = gzip.compress(RECORDS[0]), members(RECORDS)
+    data = one + bytes(100 + far - len(one)) + rest
+    parts = [list(read_range(io.BytesIO(data), extract=Extract(), start=a, end=b))
+             for a, b in ((0, 100), (100, 101 + far), (101 + far, len(data)))]
+    assert [len(parts[0]), len(parts[1])] == [1, 1] and joined(parts) == whole(data)
 
 
 REAL = ["warc/cc-main-2024-22-whirlwind.warc.gz", "warc/cc-main-2020-34-sample.warc.gz", "warc/iipc-wget-urls.warc.gz",
