@@ -14,6 +14,7 @@ from pipelines.options import Options, parse
 from pipelines.recipes import WEB_EN, recipe_named
 from pipelines.run import Work, main, run_stage
 from pipelines.settings import Settings, check_output, write_settings
+from pipelines.spans import Span, spans_of
 from pipelines.whole import locked
 from schemas.records import Manifest
 from schemas.stages import INGEST
@@ -40,7 +41,8 @@ def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
     inputs = [parse_input(text) for text in options.inputs]
     named = {i.source: recipe_named(i.recipe) for i in inputs if i.recipe}
     found = list_files(inputs, output=options.output)
-    settings = Settings(recipe=recipe, sources={f.source: named.get(f.source, recipe) for f in found})
+    sources = {f.source: named.get(f.source, recipe) for f in found}
+    settings = Settings(recipe=recipe, sources=sources, part_bytes=options.part_bytes)
     for source, digest in settings.list_digests().items():
         url_lists(settings.sources[source].urls, digest)
     write_settings(options.output, settings)
@@ -63,8 +65,9 @@ def ingest(options: Options, settings: Settings, found: list[InputFile]) -> Mani
 
 
 def work(settings: Settings, found: list[InputFile]) -> Work:
-    """One part a file, in order of its name, which no other input can change."""
-    parts = [_part(settings, file) for file in found]
+    """One part a file, or several of a large one, in order of their names, which no other input can change."""
+    spans = spans_of(found, part_bytes=settings.part_bytes)
+    parts = [_part(settings, file, span) for file, of_file in zip(found, spans, strict=True) for span in of_file]
     parts = [dataclasses.replace(p, number=k) for k, p in enumerate(sorted(parts, key=lambda p: p.part))]
     return Work(
         stage=INGEST, parts=parts, settings=None, libraries=library_versions(CODE),
@@ -72,14 +75,16 @@ def work(settings: Settings, found: list[InputFile]) -> Work:
     )
 
 
-def _part(settings: Settings, file: InputFile) -> PlannedPart:
+def _part(settings: Settings, file: InputFile, span: Span | None) -> PlannedPart:
     dedupe = settings.recipe.dedupe
     signature = [dedupe.ngram, dedupe.bands, dedupe.rows, dedupe.seed]
     extract = dataclasses.asdict(settings.sources[file.source].extract)
     key = [file.source, file.name, file.found.identity, extract, signature, MODEL_SHA256, stage_fingerprint(CODE)]
     return PlannedPart(
-        stage=INGEST.name, part=part_name(source=file.source, file=file.name), plan_key=fingerprint(key),
-        source=file.source, name=file.name, number=0, size=file.found.size, work={"path": file.found.path},
+        stage=INGEST.name, part=part_name(source=file.source, file=file.name, span=span),
+        plan_key=fingerprint([*key, *(span or ())]), source=file.source, name=file.name, number=0,
+        size=span[1] - span[0] if span else file.found.size,
+        work={"path": file.found.path, **({"start": span[0], "end": span[1]} if span else {})},
     )
 
 

@@ -12,6 +12,10 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from schemas.errors import RunError
 
 BATCH_ROWS = 1024
+PART_BYTES = 1 << 30
+"""A part of this size is some minutes of one core's work, and Common Crawl's archives are about as large."""
+_LEAST_PART = 256
+"""Far below anything of use: it keeps a slip from planning a part a byte."""
 LOCAL_RUNNERS = ("direct", "fnapi")
 """Without their ending and in lower case, as Beam takes them too."""
 
@@ -25,6 +29,7 @@ class Options:
     recipe: str | None
     workers: int
     batch_rows: int
+    part_bytes: int
     language_model: str | None
     local: bool
     beam: PipelineOptions
@@ -37,6 +42,8 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
     _check_known(rest, parser)
     if ours.workers < 1 or ours.batch_rows < 1:
         raise RunError("--workers and --batch-rows must be at least 1.")
+    if ours.part_bytes < _LEAST_PART:
+        raise RunError(f"--part-bytes must be at least {_LEAST_PART}.")
     if not ours.output:
         raise RunError("--output is empty. Give the folder of the run.")
     _check_runner(ours.runner)
@@ -45,7 +52,8 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
         raise RunError(f"--workers is for the DirectRunner. Use the options of {ours.runner} instead; see Beam's help.")
     return Options(
         inputs=tuple(ours.input) if needs_input else (), output=ours.output.rstrip("/") or "/", recipe=ours.recipe,
-        workers=ours.workers, batch_rows=ours.batch_rows, language_model=ours.language_model, local=local,
+        workers=ours.workers, batch_rows=ours.batch_rows, part_bytes=ours.part_bytes,
+        language_model=ours.language_model, local=local,
         beam=PipelineOptions(_beam_arguments(ours.runner, ours.workers, local=local) + rest),
     )
 
@@ -60,9 +68,9 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
     if needs_input:
         parser.add_argument(
             "--input", action="append", required=True, metavar="[NAME=]PATTERN[@RECIPE]",
-            help="files to read: a path, a quoted glob or a folder, of WARC, WET or JSON lines, gzip or plain, told by "
-                 "their content; hidden files are left out; may be given several times. NAME is the source, a "
-                 "component of the training mixture (default web); RECIPE applies to this source",
+            help="files to read: a path, a quoted glob or a folder, of WARC, WET, JSON lines or Parquet, gzip, zstd or "
+                 "plain, told by their content; hidden files are left out; may be given several times. NAME is the "
+                 "source, a component of the training mixture (default web); RECIPE applies to this source",
         )
     parser.add_argument("--output", required=True, metavar="OUT", help="folder of the run; a run continues where it is")
     parser.add_argument(
@@ -81,6 +89,13 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
         "--batch-rows", type=int, default=BATCH_ROWS, metavar="N",
         help=f"documents handled at a time (default {BATCH_ROWS}); memory and speed, never the result",
     )
+    parser.set_defaults(part_bytes=PART_BYTES)
+    if needs_input:
+        parser.add_argument(
+            "--part-bytes", type=int, metavar="N",
+            help=f"larger files are split into parts of at most N bytes where their format allows it (default "
+                 f"{PART_BYTES}, 1 GiB); other parts mean other files and another order of the same documents",
+        )
     parser.add_argument("--language-model", metavar="PATH", help="lid.176.ftz; found or fetched when not given")
     return parser
 

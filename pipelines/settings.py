@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 
+from pipelines.options import PART_BYTES
 from pipelines.recipes import recipe_from, recipe_named
 from schemas.errors import RunError
 from schemas.recipes import Recipe, Urls
@@ -18,10 +19,12 @@ _FILE = "run.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """`recipe` decides for the run as a whole (dedupe, tokenizer, packing), `sources` by source (extract, rules)."""
+    """`recipe` decides for the run as a whole (dedupe, tokenizer, packing), `sources` by source (extract, rules).
+    `part_bytes` is the size above which an input file becomes several parts."""
 
     recipe: Recipe
     sources: dict[str, Recipe] = field(default_factory=dict)
+    part_bytes: int = PART_BYTES
 
     def rules(self) -> dict[str, object]:
         """What decides, source by source, who passes: languages, rules and, where there are any, the digest of the
@@ -54,12 +57,13 @@ def read_settings(out: str) -> Settings:
             )
         data = json.loads(text)
         check_version(path, data["schema_version"])
-        recipe, sources = data["recipe"], dict(data["sources"])
+        recipe, sources, part_bytes = data["recipe"], dict(data["sources"]), int(data.get("part_bytes", PART_BYTES))
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: is damaged: {error}. Run pipelines.clean with its --input again.") from error
     return Settings(
         recipe=recipe_from(recipe, where=path),
         sources={name: recipe_from(fields, where=f"{path}, {name}") for name, fields in sources.items()},
+        part_bytes=part_bytes,
     )
 
 
@@ -69,7 +73,7 @@ def settings_of(out: str, recipe: str | None) -> Settings:
     if recipe is None:
         return kept
     chosen = recipe_named(recipe)
-    changed = Settings(recipe=chosen, sources=dict.fromkeys(kept.sources, chosen))
+    changed = dataclasses.replace(kept, recipe=chosen, sources=dict.fromkeys(kept.sources, chosen))
     write_settings(out, changed)
     return changed
 

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 
 from schemas.recipes import Extract
+from transforms import parquet
 from transforms.inflate import Inflated
 from transforms.jsonl import read_jsonl
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome
@@ -13,28 +14,33 @@ from transforms.warc import read_warc
 
 
 def archive_format(head: bytes) -> str | None:
-    """`warc` (WET included) or `jsonl`, by the first inflated bytes; None when it is neither."""
+    """`warc` (WET included), `jsonl` or `parquet`, by the first inflated bytes; None when it is none of them."""
+    if head.startswith(parquet.MAGIC):
+        return "parquet"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"WARC/"):
         return "warc"
     return "jsonl" if text.startswith(b"{") else None
 
 
-def read_archive(stream: Inflated, *, extract: Extract) -> Iterator[Outcome]:
-    """Every record of an archive, in file order. A file of no known format is one dead letter: `truncated` if it breaks
-    before its format can be told, else `unknown_format`. An empty file has no records."""
+def read_archive(stream: Inflated, *, extract: Extract, kind: str | None = None) -> Iterator[Outcome]:
+    """Every record of an archive, in file order. `kind` is its format, where it is known already. A file of no known
+    format is one dead letter: `truncated` if it breaks before its format can be told, else `unknown_format`. An empty
+    file has no records."""
     buffered = io.BufferedReader(stream, 1 << 16)
     head = buffered.peek(64)
-    match archive_format(head):
+    match kind or archive_format(head):
         case "warc":
             yield from read_warc(stream, buffered, extract=extract)
         case "jsonl":
             yield from read_jsonl(stream, buffered, extract=extract)
+        case "parquet" if not stream.compression:
+            yield from parquet.read_parquet(stream.raw, extract=extract)
         case _ if head or stream.damage:
             stream.drain()
             yield DeadLetter(
                 offset=0, inner_offset=0, length=stream.file_bytes,
                 reason="truncated" if stream.damage else "unknown_format",
-                detail=stream.damage or "neither WARC nor JSON lines: the first bytes are those of `record`",
+                detail=stream.damage or "not WARC, JSON lines or Parquet: the first bytes are those of `record`",
                 record=bytes(head[:RECORD_SAMPLE]),
             )

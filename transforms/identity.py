@@ -22,9 +22,10 @@ def text_digests(texts: pa.StringArray) -> pa.FixedSizeBinaryArray:
     return pa.array(digests, pa.binary(16))
 
 
-def part_name(*, source: str, file: str) -> str:
-    """The name of the part that covers `file`: it stays the same whatever other inputs there are."""
-    return "part-" + fingerprint([source, file])[:16]
+def part_name(*, source: str, file: str, span: tuple[int, int] | None = None) -> str:
+    """The name of the part that covers `file`, or its bytes [start, end): it stays the same whatever other inputs there
+    are."""
+    return "part-" + fingerprint([source, file, *(span or ())])[:16]
 
 
 def fingerprint(value: Any) -> str:

@@ -11,7 +11,7 @@ from transforms.inflate import Inflated
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
 from transforms.page import tidy
 
-_DATES = ("date", "created", "timestamp", "added")
+DATES = ("date", "created", "timestamp", "added")
 """Dolma writes created and added, C4 timestamp. The first that is a date is taken."""
 
 
@@ -36,7 +36,7 @@ def read_jsonl(stream: Inflated, buffered: BinaryIO, *, extract: Extract) -> Ite
 
 def _outcome(line: bytes, offset: int, inner_offset: int, *, extract: Extract) -> Outcome:
     try:
-        return _page(_fields(line), offset, inner_offset, extract=extract)
+        return page_of(_fields(line), offset=offset, inner_offset=inner_offset, extract=extract)
     except RecordError as error:
         return DeadLetter(
             offset=offset, inner_offset=inner_offset, length=len(line), reason=error.reason, detail=error.detail,
@@ -58,7 +58,8 @@ def _fields(line: bytes) -> dict[str, Any]:
     return fields
 
 
-def _page(fields: dict[str, Any], offset: int, inner_offset: int, *, extract: Extract) -> Page | Skipped:
+def page_of(fields: dict[str, Any], *, offset: int, inner_offset: int, extract: Extract) -> Page | Skipped:
+    """The page that a record of named fields is; `text` must be there, a string. Raises RecordError `not_unicode`."""
     text = tidy(fields["text"])
     if not text:
         return Skipped("empty_text")
@@ -70,7 +71,7 @@ def _page(fields: dict[str, Any], offset: int, inner_offset: int, *, extract: Ex
         return Skipped("text_too_long")
     metadata = fields.get("metadata")
     url = fields.get("url") or (metadata.get("url") if isinstance(metadata, dict) else None)
-    dates = (parse_date(fields[name]) for name in _DATES if isinstance(fields.get(name), str))
+    dates = (parse_date(fields[name]) for name in DATES if isinstance(fields.get(name), str))
     return Page(
         offset=offset, inner_offset=inner_offset, text=text, charset="utf-8", date=next(filter(None, dates), None),
         record_id=_string(fields.get("id")), url=_string(url),

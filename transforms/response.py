@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import brotli
 
-from transforms.inflate import GZIP_MAGIC
+from transforms.codec import GZIP_MAGIC
 from transforms.outcomes import RecordError
 
 Headers = dict[str, list[str]]

@@ -29,16 +29,16 @@ def read_warc(stream: Inflated, buffered: BinaryIO, *, extract: Extract) -> Iter
     as `record_type_…`. A record shorter than it says, or bytes that are no record, end the file as `truncated`."""
     start = 0
     while True:
-        blank, head = _read_head(buffered)
+        blank, head = read_head(buffered)
         start += blank
         if not head:
             break
         block = b""
         try:
-            headers, length = _parse_head(head)
+            headers, length = parse_head(head)
             wanted = length <= extract.max_record_bytes
             block = buffered.read(length) if wanted else b""
-            there = len(block) if wanted else _skip(buffered, length)
+            there = len(block) if wanted else skip(buffered, length)
             if there < length:
                 raise RecordError("truncated", f"{there} of {length} bytes of the record are there")
         except RecordError as error:
@@ -51,7 +51,7 @@ def read_warc(stream: Inflated, buffered: BinaryIO, *, extract: Extract) -> Iter
         yield lost_tail(stream, at=start, detail=stream.damage)
 
 
-def _read_head(buffered: BinaryIO) -> tuple[int, bytes]:
+def read_head(buffered: BinaryIO) -> tuple[int, bytes]:
     """(bytes of blank lines before the record, its header lines up to and with the blank one); no bytes at the end."""
     blank = 0
     while (line := buffered.readline(_MAX_HEAD)) and not line.strip():
@@ -64,7 +64,7 @@ def _read_head(buffered: BinaryIO) -> tuple[int, bytes]:
     return blank, b"".join(lines)
 
 
-def _parse_head(head: bytes) -> tuple[Headers, int]:
+def parse_head(head: bytes) -> tuple[Headers, int]:
     """(headers, Content-Length). Raises RecordError `truncated`, since without them nothing says where to go on."""
     if not _is_version(head):
         raise RecordError("truncated", f"the bytes after the last record are no record: {head[:40]!r}")
@@ -82,7 +82,7 @@ def _is_version(line: bytes) -> bool:
     return line.removeprefix(b"\xef\xbb\xbf").startswith(b"WARC/")
 
 
-def _skip(buffered: BinaryIO, length: int) -> int:
+def skip(buffered: BinaryIO, length: int) -> int:
     """Reads up to `length` bytes away; how many there were."""
     skipped = 0
     while skipped < length and (data := buffered.read(min(_STEP, length - skipped))):

@@ -25,9 +25,10 @@ _OTHERS = {
     "bad_http": "the response has no status line, or its chunks are broken",
     "bad_encoding": "the response's compression cannot be undone",
     "bad_json": "the line is no JSON object",
-    "no_text": "the JSON object has no string field 'text'",
-    "not_unicode": "the line is no Unicode text",
-    "unknown_format": "the file is neither WARC nor JSON lines",
+    "bad_parquet": "the Parquet file, or the rest of one of its row groups, cannot be read",
+    "no_text": "there is no string field 'text', or it is null",
+    "not_unicode": "the line or text is no Unicode",
+    "unknown_format": "the file is neither WARC, JSON lines nor Parquet",
 }
 _RECORD_TYPE = "record_type_"
 _SKIPPED = {"http_status": "not answered 200 OK", "media_type": "not HTML or text", "empty_text": "no text in it"}

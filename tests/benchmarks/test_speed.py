@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import runpy
 import time
@@ -15,7 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 from datasketch import MinHash
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -91,6 +94,39 @@ def test_archive_to_text(archive, pages):
     raw = sum(len(gzip.decompress(path.read_bytes())) for path in PAGES.glob("*.html.gz"))
     seconds = best(lambda: list(read_archive(Inflated(io.BytesIO(archive)), extract=Extract())))
     tell("archive to text, MB of HTML", len(pages), raw, seconds)
+
+
+def test_archive_framing(archive):
+    """Inflating and framing alone: the records, told to be another type, are skipped."""
+    records = [gzip.decompress(m) for m in members_of(archive)]
+    records = [r.replace(b"WARC-Type: response", b"WARC-Type: metadata", 1) for r in records]
+    size = sum(map(len, records))
+    dictionary = zstandard.train_dictionary(110_000, records, level=3)
+    packings = {
+        "gzip, a member a record": b"".join(gzip.compress(r, 6) for r in records),
+        "zstd -3, a frame a record": b"".join(zstandard.compress(r, 3) for r in records),
+        "zstd -19, a frame a record": b"".join(zstandard.compress(r, 19) for r in records),
+        "zstd -3, one frame": zstandard.compress(b"".join(records), 3),
+        "zstd -3, with a dictionary": b"\x5d\x2a\x4d\x18" + len(dictionary.as_bytes()).to_bytes(4, "little")
+        + dictionary.as_bytes()
+        + b"".join(map(zstandard.ZstdCompressor(level=3, dict_data=dictionary).compress, records)),
+    }
+    for name, data in packings.items():
+        assert len(list(read_archive(Inflated(io.BytesIO(data)), extract=Extract()))) == len(records)
+        seconds = best(lambda data=data: list(read_archive(Inflated(io.BytesIO(data)), extract=Extract())))
+        tell(f"{name} ({size / len(data):.1f}:1)", len(records), size, seconds)
+
+
+def members_of(archive: bytes) -> list[bytes]:
+    starts = [p.offset for p in read_archive(Inflated(io.BytesIO(archive)), extract=Extract()) if isinstance(p, Page)]
+    return [archive[a:b] for a, b in itertools.pairwise([*starts, len(archive)])]
+
+
+def test_parquet(texts):
+    out = io.BytesIO()
+    pq.write_table(pa.table({"text": texts}), out, row_group_size=1000)
+    seconds = best(lambda: list(read_archive(Inflated(io.BytesIO(out.getvalue())), extract=Extract())))
+    tell("Parquet to text", len(texts), size_of(texts), seconds)
 
 
 def test_text_to_document(pages):

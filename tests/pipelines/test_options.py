@@ -10,15 +10,16 @@ from schemas.errors import RunError
 
 HELP = """\
 usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output OUT [--recipe NAME]
-                                 [--runner RUNNER] [--workers N] [--batch-rows N] [--language-model PATH]
+                                 [--runner RUNNER] [--workers N] [--batch-rows N] [--part-bytes N]
+                                 [--language-model PATH]
 
 What it does.
 
 options:
   -h, --help            show this help message and exit
   --input [NAME=]PATTERN[@RECIPE]
-                        files to read: a path, a quoted glob or a folder, of WARC, WET or JSON lines, gzip
-                        or plain, told by their content; hidden files are left out; may be given several
+                        files to read: a path, a quoted glob or a folder, of WARC, WET, JSON lines or Parquet,
+                        gzip, zstd or plain, told by their content; hidden files are left out; may be given several
                         times. NAME is the source, a component of the training mixture (default web); RECIPE
                         applies to this source
   --output OUT          folder of the run; a run continues where it is
@@ -27,6 +28,9 @@ options:
                         SparkRunner and DataflowRunner are passed to Beam
   --workers N           worker processes of the DirectRunner (default 1)
   --batch-rows N        documents handled at a time (default 1024); memory and speed, never the result
+  --part-bytes N        larger files are split into parts of at most N bytes where their format allows it
+                        (default 1073741824, 1 GiB); other parts mean other files and another order of the same
+                        documents
   --language-model PATH
                         lid.176.ftz; found or fetched when not given
 

@@ -44,6 +44,10 @@ def test_a_part_keeps_its_name() -> None:
     name = "part-" + hashlib.blake2b(value.encode(), digest_size=16).hexdigest()[:16]
     assert part_name(source="web", file="cräwl/x.warc.gz") == name
     assert part_name(source="web", file="a") != part_name(source="we", file="ba") != part_name(source="weba", file="")
+    value = json.dumps(["web", "a", 0, 1073741824], separators=(",", ":"))
+    of_range = part_name(source="web", file="a", span=(0, 1 << 30))
+    assert of_range == "part-" + hashlib.blake2b(value.encode(), digest_size=16).hexdigest()[:16]
+    assert len({of_range, part_name(source="web", file="a"), part_name(source="web", file="a", span=(1, 1 << 30))}) == 3
 
 
 def test_a_fingerprint_ignores_the_order_of_keys_and_nothing_else() -> None:

@@ -1,4 +1,4 @@
-"""The ingest stage's part: one archive to documents/ and dead_letters/."""
+"""The ingest stage's part: an archive, or a range of one, to documents/ and dead_letters/."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ from transforms.beam.tables import TableWriter
 from transforms.inflate import Inflated
 from transforms.measure import batches, documents
 from transforms.outcomes import DeadLetter, Outcome, Page, Skipped
+from transforms.ranges import read_range
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestPart:
-    """Reads the archive at part.work['path'] as the source's `extract` says."""
+    """Reads the archive at part.work['path'], all of it or from byte `start` to `end`, as the source's `extract`
+    says."""
 
     out: str
     extracts: dict[str, Extract]
@@ -64,7 +66,11 @@ class IngestPart:
         path = part.work["path"]
         try:
             with files.open_read(path) as file:
-                yield from read_archive(Inflated(file), extract=self.extracts[part.source])
+                if "start" in part.work:
+                    start, end = part.work["start"], part.work["end"]
+                    yield from read_range(file, extract=self.extracts[part.source], start=start, end=end)
+                else:
+                    yield from read_archive(Inflated(file), extract=self.extracts[part.source])
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {error}. Make it readable, or leave it out of --input.") from error
 

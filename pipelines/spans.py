@@ -1,0 +1,39 @@
+"""Which input files become several parts, and where they are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from pipelines.inputs import InputFile
+from schemas.errors import RunError
+from transforms.beam import files
+from transforms.ranges import can_be_split
+
+Span = tuple[int, int]
+"""Bytes [start, end) of a file."""
+_LOOKING = 16
+"""Files looked into at a time: on an object store that is waiting, and most of a crawl's may be large."""
+
+
+def spans_of(found: Sequence[InputFile], *, part_bytes: int) -> list[list[Span | None]]:
+    """For each file the spans that become parts: [None] if it is one part, else equal ones of at most `part_bytes`
+    that cover it. Only files that are larger are looked into. Raises RunError where one cannot be read."""
+
+    def of(file: InputFile) -> list[Span | None]:
+        size = file.found.size
+        count = -(-size // part_bytes)
+        if count < 2 or not _can_be_split(file.found.path):
+            return [None]
+        return [(size * k // count, size * (k + 1) // count) for k in range(count)]
+
+    with ThreadPoolExecutor(_LOOKING) as threads:
+        return list(threads.map(of, found))
+
+
+def _can_be_split(path: str) -> bool:
+    try:
+        with files.open_read(path) as file:
+            return can_be_split(file)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error}. Make it readable, or leave it out of --input.") from error

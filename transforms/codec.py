@@ -1,0 +1,72 @@
+"""What a compression must do to be read through `transforms.inflate`, and gzip, which does it."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Protocol
+
+GZIP_MAGIC = b"\x1f\x8b"
+MAGIC_BYTES = 4
+"""Bytes that `Codec.starts` needs."""
+
+
+class CodecError(Exception):
+    """Bytes that the codec cannot take."""
+
+
+class Codec(Protocol):
+    """Decodes the members of one file (gzip members, zstd frames) one after the other, in bounded steps.
+
+    A member is begun by `start`, given and taken from by `decode` until `eof`."""
+
+    name: str
+    member: str
+    """What a member is called: `gzip member`."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member has ended and all of it was handed out."""
+
+    @property
+    def unused(self) -> bytes:
+        """At `eof`, the bytes given that lie after the member."""
+
+    def starts(self, head: bytes) -> bool:
+        """Whether a member of this codec starts with the MAGIC_BYTES bytes of `head`."""
+
+    def start(self) -> None:
+        """Begins a member."""
+
+    def decode(self, data: bytes, size: int) -> bytes:
+        """At most `size` inflated bytes, of `data` and of what was given before. No bytes: the member has ended, or
+        more must be given. Raises CodecError."""
+
+
+class Gzip:
+    """RFC 1952. zlib keeps back what it inflated in the call that met damage."""
+
+    name = "gzip"
+    member = "gzip member"
+
+    def __init__(self) -> None:
+        self.start()
+
+    def starts(self, head: bytes) -> bool:
+        return head.startswith(GZIP_MAGIC)
+
+    def start(self) -> None:
+        self._inflater = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def unused(self) -> bytes:
+        return self._inflater.unused_data
+
+    def decode(self, data: bytes, size: int) -> bytes:
+        try:
+            return self._inflater.decompress(self._inflater.unconsumed_tail + data, size)
+        except zlib.error as error:
+            raise CodecError(str(error)) from error

@@ -1,0 +1,147 @@
+"""A large file as ranges of bytes, each of which can be read without the others.
+
+A range holds the records from the first boundary at or after its first byte up to the first boundary at or after its
+end. Whoever reads a range finds both by the same rule, so each record is in exactly one range, whatever the sizes.
+Boundaries are
+
+- of JSON lines, where a line starts;
+- of uncompressed WARC, where a record starts: found by going from header to header from the file's start, since an
+  archive inside a record looks like records from anywhere else;
+- of gzip WARC, where a gzip member starts that holds whole records: searched for, and confirmed as `_is_boundary` says;
+- of Parquet, where a row group starts.
+
+Other files, as a WARC in a single gzip member, have none: all of their records are in the range that starts at 0.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from schemas.recipes import Extract
+from transforms.archive import archive_format, read_archive
+from transforms.inflate import Inflated
+from transforms.outcomes import Outcome, RecordError
+from transforms.parquet import read_parquet
+from transforms.response import first
+from transforms.warc import parse_head, read_head, skip
+
+_BLOCK = 1 << 16
+_MEMBER = b"\x1f\x8b\x08"
+"""A gzip member's magic and its compression method, deflate: RFC 1952, 2.3.1."""
+_VERBATIM = 65_535
+"""Bytes at most that deflate stores as they are before a block header comes between: RFC 1951, 3.2.4. A gzip file that
+was crawled lies so in its record, and its members look like the archive's own for no longer than that."""
+_PROBE = 16 << 20
+"""Bytes of a gzip WARC in which a second boundary must be found for it to be split: its first record is short."""
+
+
+def can_be_split(raw: BinaryIO) -> bool:
+    """Whether ranges of the file are worth reading one by one. Reads its head only."""
+    kind, compression = _format(raw)
+    if compression == "gzip" and kind == "warc":
+        return _next_member(raw, 1, _PROBE) is not None
+    return compression is None and kind is not None
+
+
+def read_range(raw: BinaryIO, *, extract: Extract, start: int, end: int) -> Iterator[Outcome]:
+    """The outcomes of the records in bytes [start, end), as `read_archive` gives them, positions and all. Damage in a
+    gzip WARC costs what follows up to the next range, in other files what follows up to the file's end."""
+    kind, compression = _format(raw)
+    match kind, compression:
+        case "parquet", None:
+            yield from read_parquet(raw, extract=extract, start=start, end=end)
+            return
+        case "warc" | "jsonl", None:
+            find = _next_record if kind == "warc" else _next_line
+        case "warc", "gzip":
+            find = _next_member
+        case _:
+            find = _nowhere
+    begin = find(raw, start, end) if start else 0
+    if begin is None:
+        return
+    stop = find(raw, end, None)
+    raw.seek(begin)
+    yield from read_archive(Inflated(raw, start=begin, end=stop), extract=extract, kind=kind)
+
+
+def _format(raw: BinaryIO) -> tuple[str | None, str | None]:
+    raw.seek(0)
+    stream = Inflated(raw)
+    return archive_format(io.BufferedReader(stream, _BLOCK).peek(64)), stream.compression
+
+
+def _nowhere(raw: BinaryIO, at: int, until: int | None) -> int | None:
+    return None
+
+
+def _next_line(raw: BinaryIO, at: int, until: int | None) -> int | None:
+    """The first line start in [at, until), `at` above 0."""
+    last = _find(raw, b"\n", at - 1, None if until is None else until - 1)
+    return None if last is None else last + 1
+
+
+def _next_record(raw: BinaryIO, at: int, until: int | None) -> int | None:
+    """The first start of a WARC record in [at, until). None too if the file breaks before."""
+    start = 0
+    while until is None or start < until:
+        raw.seek(start)
+        blank, head = read_head(raw)
+        start += blank
+        try:
+            length = parse_head(head)[1]
+        except RecordError:
+            return None
+        if start >= at:
+            return start if until is None or start < until else None
+        start += len(head) + length
+    return None
+
+
+def _next_member(raw: BinaryIO, at: int, until: int | None) -> int | None:
+    """The first boundary of a gzip WARC in [at, until)."""
+    found = _find(raw, _MEMBER, at, until)
+    while found is not None and not _is_boundary(raw, found):
+        found = _find(raw, _MEMBER, found + 1, until)
+    return found
+
+
+def _is_boundary(raw: BinaryIO, at: int) -> bool:
+    """Whether the bytes from `at` are a WARC record that fills its gzip members, followed by whole members for longer
+    than deflate stores anything verbatim, or to the file's end. Damage soon after makes it none, which costs nothing:
+    the range before reads on to the next."""
+    raw.seek(at)
+    stream = Inflated(raw, start=at)
+    buffered = io.BufferedReader(stream, _BLOCK)
+    if not buffered.peek(5).startswith(b"WARC/"):
+        return False
+    try:
+        _, head = read_head(buffered)
+        headers, length = parse_head(head)
+        if not first(headers, "warc-type") or skip(buffered, length) < length:
+            return False
+    except RecordError:
+        return False
+    blank, more = read_head(buffered)
+    if more and stream.locate(len(head) + length + blank)[1]:
+        return False
+    while stream.file_bytes - at <= _VERBATIM + 2 * _BLOCK and buffered.read(_BLOCK):
+        pass  # up to two blocks were read ahead and not inflated
+    return stream.damage is None
+
+
+def _find(raw: BinaryIO, needle: bytes, at: int, until: int | None) -> int | None:
+    """The first place in [at, until) where `needle` starts."""
+    raw.seek(at)
+    data = b""
+    while (until is None or at < until) and (block := raw.read(_BLOCK)):
+        data += block
+        found = data.find(needle)
+        if found >= 0:
+            return at + found if until is None or at + found < until else None
+        keep = len(needle) - 1
+        at += max(len(data) - keep, 0)
+        data = data[-keep:] if keep else b""
+    return None
