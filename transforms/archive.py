@@ -10,31 +10,36 @@ from transforms.inflate import Inflated
 from transforms.jsonl import read_jsonl
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome
 from transforms.warc import read_warc
+from transforms.wikipedia import is_dump, read_wikipedia
 
 
 def archive_format(head: bytes) -> str | None:
-    """`warc` (WET included) or `jsonl`, by the first inflated bytes; None when it is neither."""
+    """`warc` (WET included), `jsonl` or `wikipedia` (a MediaWiki export), by the first inflated bytes; None when it is none."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"WARC/"):
         return "warc"
-    return "jsonl" if text.startswith(b"{") else None
+    if text.startswith(b"{"):
+        return "jsonl"
+    return "wikipedia" if is_dump(head) else None
 
 
 def read_archive(stream: Inflated, *, extract: Extract) -> Iterator[Outcome]:
     """Every record of an archive, in file order. A file of no known format is one dead letter: `truncated` if it breaks
     before its format can be told, else `unknown_format`. An empty file has no records."""
     buffered = io.BufferedReader(stream, 1 << 16)
-    head = buffered.peek(64)
+    head = buffered.peek(1)
     match archive_format(head):
         case "warc":
             yield from read_warc(stream, buffered, extract=extract)
         case "jsonl":
             yield from read_jsonl(stream, buffered, extract=extract)
+        case "wikipedia":
+            yield from read_wikipedia(stream, buffered, extract=extract)
         case _ if head or stream.damage:
             stream.drain()
             yield DeadLetter(
                 offset=0, inner_offset=0, length=stream.file_bytes,
                 reason="truncated" if stream.damage else "unknown_format",
-                detail=stream.damage or "neither WARC nor JSON lines: the first bytes are those of `record`",
+                detail=stream.damage or "none of WARC, JSON lines and MediaWiki XML: the first bytes are those of `record`",
                 record=bytes(head[:RECORD_SAMPLE]),
             )

@@ -1,0 +1,1 @@
+def readable(source, *, namespaces): return source.strip()
