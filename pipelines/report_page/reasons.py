@@ -26,7 +26,11 @@ _OTHERS = {
     "bad_json": "the line is no JSON object",
     "no_text": "the JSON object has no string field 'text'",
     "not_unicode": "the line is no Unicode text",
-    "unknown_format": "the file is neither WARC nor JSON lines",
+    "wiki_namespace": "a talk page, template, category or file of the wiki, not an article",
+    "wiki_redirect": "it only leads to another page of the wiki",
+    "wiki_model": "the wiki's page holds code or data, not wikitext",
+    "bad_xml": "the XML is broken there, or beyond a bound",
+    "unknown_format": "the file is none of WARC, JSON lines and MediaWiki XML",
 }
 _RECORD_TYPE = "record_type_"
 _SKIPPED = {"http_status": "not answered 200 OK", "media_type": "not HTML or text", "empty_text": "no text in it"}
