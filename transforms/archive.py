@@ -14,7 +14,8 @@ from transforms.wikipedia import is_dump, read_wikipedia
 
 
 def archive_format(head: bytes) -> str | None:
-    """`warc` (WET included), `jsonl` or `wikipedia` (a MediaWiki export), by the first inflated bytes; None when it is none."""
+    """`warc` (WET included), `jsonl` or `wikipedia` (a MediaWiki export), by the first
+    inflated bytes; None when it is none of them."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"WARC/"):
         return "warc"
@@ -40,6 +41,6 @@ def read_archive(stream: Inflated, *, extract: Extract) -> Iterator[Outcome]:
             yield DeadLetter(
                 offset=0, inner_offset=0, length=stream.file_bytes,
                 reason="truncated" if stream.damage else "unknown_format",
-                detail=stream.damage or "none of WARC, JSON lines and MediaWiki XML: the first bytes are those of `record`",
+                detail=stream.damage or "no WARC, JSON lines or MediaWiki XML: the first bytes are those of `record`",
                 record=bytes(head[:RECORD_SAMPLE]),
             )

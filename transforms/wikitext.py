@@ -25,22 +25,29 @@ from transforms.wikitext_plain import decode_entities, strip_markup
 
 _MAX_BYTES = 2 << 20
 """MediaWiki's default $wgMaxArticleSize: longer pages are stripped without parsing."""
-_BUDGET = 64_000_000
-"""Openers times characters of all pieces that are parsed. The worst texts found took 100 ns each: 6 s a page."""
-_MAX_OPENERS = 100_000
+_BUDGET = 32_000_000
+"""Openers times characters of all pieces that are parsed. The worst texts found took 160 ns each: 5 s a page."""
+_MAX_OPENERS = 50_000
 """Openers and list marks of a page: each that is a node takes about 20 µs."""
 _MAX_DEPTH = 30
 """Brackets inside each other; mwparserfromhell 0.7 reads on as text below 40."""
+_DEEP_HEADING = re.compile(r"^=(?:[^=\n]*=){50}", re.MULTILINE)
+"""mwparserfromhell 0.7 calls itself at each = of a line that starts with one, until the stack is full."""
 _PIECE = 4000
 """Characters, at least, of a piece."""
-_EVENT = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{\||\|\}|<!--|-->|</|/>|<(?=[A-Za-z])|\[|\n(?=\n|=)|\n[*#:;]+")
-_SINGLE = re.compile(r"<(?:br|hr|wbr|li|dd|dt)\b", re.IGNORECASE)
+_WHOLE = "|".join(sorted(DROPPED_TAGS | VERBATIM_TAGS))
+_EVENT = re.compile(
+    r"\{\{|\}\}|\[\[|\]\]|(?m:^[ \t:]*\{\|)|(?m:^[ \t]*\|\}(?!\}))|<!--|-->|\[|\n(?=\n|=)|(?m:^[*#:;]+)"
+    rf"|<(?:/?(?P<tag>{_WHOLE})\b[^<>]{{0,2000}}>)?",
+    re.IGNORECASE,
+)
+"""Of tags only those matter to where a page may be cut whose content is dropped or kept as a whole."""
 _OPEN = {"{{": "}}", "[[": "]]", "{|": "|}", "<!--": "-->"}
 _MARKUP = re.compile(r"['\[\]{}|<>=*:_\n-]|(?<!&)#|^;")
 
 
 def readable(source: str, *, namespaces: Mapping[str, int]) -> str:
-    """The text of a page. `namespaces` are the wiki's names, lower case, and their numbers. Empty if nothing is left."""
+    """The text of a page. `namespaces` are the wiki's names, lower case, and numbers. Empty if nothing is left."""
     source = source.translate({0: None}).replace("\r\n", "\n")
     pieces = []
     budget, openers = _BUDGET, _MAX_OPENERS
@@ -48,10 +55,11 @@ def readable(source: str, *, namespaces: Mapping[str, int]) -> str:
         budget = 0
     for piece, opened, depth in cut(source):
         cost = opened * len(piece)
-        if depth <= _MAX_DEPTH and cost <= budget and opened <= openers:
+        if depth <= _MAX_DEPTH and cost <= budget and opened <= openers and not _DEEP_HEADING.search(piece):
             budget, openers = budget - cost, openers - opened
-            piece = _parsed(piece, namespaces)
-        pieces.append(strip_markup(piece, namespaces=namespaces))
+            pieces.append(strip_markup(_parsed(piece, namespaces), namespaces=namespaces))
+        else:
+            pieces.append(strip_markup(piece, namespaces=namespaces))
     return tidy_spaces(decode_entities(finish_lines("".join(pieces))))
 
 
@@ -59,26 +67,34 @@ def cut(source: str) -> Iterator[tuple[str, int, int]]:
     """(piece, openers in it, how deep they go), cut at line breaks where no bracket is open."""
     start = openers = deepest = 0
     stack: list[str] = []
-    tags = 0
     for event in _EVENT.finditer(source):
-        mark = event[0]
-        if mark in _OPEN:
+        mark = event["tag"] or event[0].strip(" \t:") or ":"
+        if event["tag"]:
+            openers += 1
+            if event[0].startswith("</"):
+                _leave(stack, mark.lower())
+            elif not event[0].endswith("/>"):
+                stack.append(mark.lower())
+        elif mark in _OPEN:
             openers += 1
             stack.append(_OPEN[mark])
-        elif mark == "<":
-            openers += 1
-            tags += not _SINGLE.match(source, event.start())
-        elif mark in ("</", "/>"):
-            tags = max(0, tags - 1)
-        elif mark == "[" or mark[1:2] in ("*", "#", ":", ";"):
-            openers += len(mark) - (mark[0] == "\n")
-        elif mark in stack[-1:]:
-            stack.pop()
-        elif mark == "\n" and not stack and not tags and event.start() - start >= _PIECE:
-            yield source[start : event.start()], openers, deepest
-            start, openers, deepest = event.start(), 0, 0
-        deepest = max(deepest, len(stack) + tags)
+        elif mark == "\n":
+            if not stack and event.start() - start >= _PIECE:
+                yield source[start : event.start()], openers, deepest
+                start, openers, deepest = event.start(), 0, 0
+        elif mark[0] in "[<*#:;":
+            openers += len(event[0])
+        else:
+            _leave(stack, mark)
+        deepest = max(deepest, len(stack))
     yield source[start:], openers, deepest
+
+
+def _leave(stack: list[str], closer: str) -> None:
+    """Ends the innermost bracket that `closer` ends, with those inside it that nothing closed."""
+    if closer in stack[-_MAX_DEPTH:]:
+        while stack.pop() != closer:
+            pass
 
 
 def _parsed(source: str, namespaces: Mapping[str, int]) -> str:

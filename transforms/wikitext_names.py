@@ -5,38 +5,43 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-HIDDEN_NAMESPACES = frozenset(
-    """file image media category
-    datei bild kategorie fichier catégorie archivo imagen categoría ficheiro arquivo imagem categoria immagine bestand
-    afbeelding categorie plik grafika kategoria файл изображение категория зображення категорія картинка 文件 檔案 档案 图像
-    圖像 分类 分類 ファイル 画像 カテゴリ αρχείο εικόνα κατηγορία fitxer imatge imaxe dosiero kategorio ಚಿತ್ರ ವರ್ಗ restr
-    skeudenn rummad hình चित्र वर्ग श्रेणी fil kategori ملف صورة تصنيف پرونده تصویر رده קובץ תמונה קטגוריה 파일 그림 분류 চিত্র
-    বিষয়শ্রেণী soubor tiedosto kuva luokka fájl kép kategória dosya resim berkas gambar bilde billede fișier imagine
-    датотека слика категорија ไฟล์ ภาพ หมวดหมู่ படிமம் பகுப்பு fails kategoreja""".split()
-) | {"tập tin", "thể loại"}
+_FILES_AND_CATEGORIES = """
+    file image media category datei bild kategorie fichier catégorie archivo imagen
+    categoría ficheiro arquivo imagem categoria immagine bestand afbeelding categorie plik
+    grafika kategoria файл изображение категория зображення категорія картинка 文件 檔案 档案 图像
+    圖像 分类 分類 ファイル 画像 カテゴリ αρχείο εικόνα κατηγορία fitxer imatge imaxe dosiero kategorio
+    ಚಿತ್ರ ವರ್ಗ restr skeudenn rummad hình चित्र वर्ग श्रेणी fil kategori ملف صورة تصنيف
+    پرونده تصویر رده קובץ תמונה קטגוריה 파일 그림 분류 চিত্র বিষয়শ্রেণী soubor tiedosto kuva
+    luokka fájl kép kategória dosya resim berkas gambar bilde billede fișier imagine
+    датотека слика категорија ไฟล์ ภาพ หมวดหมู่ படிமம் பகுப்பு fails kategoreja
+"""
+HIDDEN_NAMESPACES = frozenset({*_FILES_AND_CATEGORIES.split(), "tập tin", "thể loại"})
 """Links into these show an image or file a page away. The canonical names, and those of larger wikis with their older
 aliases, which siteinfo does not give: MediaWiki, languages/messages/."""
 _HIDDEN_NUMBERS = frozenset({-2, 6, 14})
-_FILE = re.compile(r"[^:]+:.*\.(?:jpe?g|png|svg|gif|tiff?|webp|og[gva]|webm|mp3|pdf|djvu)\s*", re.IGNORECASE | re.DOTALL)
+_FILE = re.compile(r"(?is)[^:]+:.*\.(?:jpe?g|png|svg|gif|tiff?|webp|og[gva]|webm|mp3|pdf|djvu)\s*")
 _LANGUAGE = re.compile(r"(?:[a-z]{2,3}(?:-[a-z]+)*|simple)")
 _NO_LANGUAGE = frozenset({"mw", "voy", "doi", "hdl", "rfc", "wmf", "src", "irc"})
 """Short interwiki prefixes that are sites or schemes: MediaWiki, maintenance/interwiki.list."""
 
-DROPPED_TAGS = frozenset(
-    """table ref references gallery math chem ce score timeline graph hiero imagemap inputbox templatedata templatestyles
-    mapframe maplink categorytree section indicator style script includeonly""".split()
-)
+_DROPPED = """
+    table ref references gallery math chem ce score timeline graph hiero imagemap inputbox templatedata templatestyles
+    mapframe maplink categorytree section indicator style script includeonly
+"""
+DROPPED_TAGS = frozenset(_DROPPED.split())
 """Tags whose content is no prose."""
 VERBATIM_TAGS = frozenset({"nowiki", "pre", "code", "source", "syntaxhighlight"})
 """Tags whose content is shown as it stands."""
-BREAKING_TAGS = frozenset(
-    "br hr p div blockquote center poem li ul ol dl dd dt tr td th caption h1 h2 h3 h4 h5 h6 pre source".split()
-)
+_BREAKING = """
+    br hr p div blockquote center poem li ul ol dl dd dt tr td th caption h1 h2 h3 h4 h5 h6 pre source
+"""
+BREAKING_TAGS = frozenset(_BREAKING.split())
 """Tags that end a line."""
-OTHER_TAGS = frozenset(
-    """a abbr b bdi bdo big cite data del dfn em font i ins kbd mark noinclude onlyinclude q rb rp rt rtc ruby s samp small
-    span strike strong sub sup tbody thead time tt u var wbr img nobr translate tvar languages noeditsection""".split()
-)
+_OTHER = """
+    a abbr b bdi bdo big cite data del dfn em font i ins kbd mark noinclude onlyinclude q rb rp rt rtc ruby s samp small
+    span strike strong sub sup tbody thead time tt u var wbr img nobr translate tvar languages noeditsection
+"""
+OTHER_TAGS = frozenset(_OTHER.split())
 """The rest of what MediaWiki lets through: Help:HTML in wikitext."""
 
 ARGUMENT_TEMPLATES: dict[str, int] = {

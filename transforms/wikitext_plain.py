@@ -35,7 +35,7 @@ def strip_markup(text: str, *, namespaces: Mapping[str, int]) -> str:
         out.append(text[place : token.start()])
         place = token.end()
         tag = (token["tag"] or "").lower()
-        mark = _kind(token[0].strip(" \t:*#;")) if not tag else tag
+        mark = tag if tag else _kind(token[0].strip(" \t:*#;"))
         if tag and (tag not in DROPPED_TAGS or token[0].endswith("/>")):
             out.append("\n" if tag in BREAKING_TAGS else "")
         elif (opener := tag if token["close"] else _CLOSERS.get(mark)) is not None:

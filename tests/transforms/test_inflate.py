@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from transforms.inflate import Inflated
 
-
 PACKERS = {"gzip": lambda data: gzip.compress(data, mtime=0), "bzip2": bz2.compress}
 
 
