@@ -44,9 +44,9 @@ WEB_EN = Recipe(
 WIKIPEDIA = Recipe(
     name="wikipedia",
     rules=(
-        Rule(column="word_count", low=20,
-             source="ours: leaves out stubs of a line and lists of links; Gopher's 50 would drop whole small wikis, and "
-                    "languages written without spaces have few white-space words"),
+        Rule(column="char_count", low=100,
+             source="ours: leaves out stubs of a line and bare lists of links; in characters, not Gopher's 50 words, "
+                    "since Japanese, Chinese and Thai have hardly any white space"),
         Rule(column="duplicate_line_ratio", high=0.30, source=_GOPHER_REPEATS),
     ),
 )

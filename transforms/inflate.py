@@ -3,8 +3,8 @@
 Archives are read through this so that every record has a position: the first byte of its member in the file, which a
 range request can fetch, and the byte inside the inflated member. A member is a gzip member or a bzip2 stream; a file
 holds any number, as multistream dumps do. Damage ends the stream and is remembered, never raised: what came before
-it is good. (The inflater keeps back what it inflated in the call that met the damage: at most a buffer's worth before it
-is lost too, and counts as lost.)
+it is good. (The inflater keeps back what it inflated in the call that met the damage: at most a buffer's worth before
+it is lost too, and counts as lost.)
 """
 
 from __future__ import annotations
