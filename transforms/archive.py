@@ -11,16 +11,20 @@ from transforms.inflate import Inflated
 from transforms.jsonl import read_jsonl
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome
 from transforms.warc import read_warc
+from transforms.wikipedia import is_dump, read_wikipedia
 
 
 def archive_format(head: bytes) -> str | None:
-    """`warc` (WET included), `jsonl` or `parquet`, by the first inflated bytes; None when it is none of them."""
+    """`warc` (WET included), `jsonl`, `parquet` or `wikipedia` (a MediaWiki export), by the first inflated bytes; None
+    when it is none of them."""
     if head.startswith(parquet.MAGIC):
         return "parquet"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"WARC/"):
         return "warc"
-    return "jsonl" if text.startswith(b"{") else None
+    if text.startswith(b"{"):
+        return "jsonl"
+    return "wikipedia" if is_dump(head) else None
 
 
 def read_archive(stream: Inflated, *, extract: Extract, kind: str | None = None) -> Iterator[Outcome]:
@@ -36,11 +40,14 @@ def read_archive(stream: Inflated, *, extract: Extract, kind: str | None = None)
             yield from read_jsonl(stream, buffered, extract=extract)
         case "parquet" if not stream.compression:
             yield from parquet.read_parquet(stream.raw, extract=extract)
+        case "wikipedia":
+            yield from read_wikipedia(stream, buffered, extract=extract)
         case _ if head or stream.damage:
             stream.drain()
             yield DeadLetter(
                 offset=0, inner_offset=0, length=stream.file_bytes,
                 reason="truncated" if stream.damage else "unknown_format",
-                detail=stream.damage or "not WARC, JSON lines or Parquet: the first bytes are those of `record`",
+                detail=stream.damage
+                or "no WARC, JSON lines, Parquet or MediaWiki XML: the first bytes are those of `record`",
                 record=bytes(head[:RECORD_SAMPLE]),
             )

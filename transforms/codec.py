@@ -1,11 +1,13 @@
-"""What a compression must do to be read through `transforms.inflate`, and gzip, which does it."""
+"""What a compression must do to be read through `transforms.inflate`, and gzip and bzip2, which do it."""
 
 from __future__ import annotations
 
+import bz2
 import zlib
 from typing import Protocol
 
 GZIP_MAGIC = b"\x1f\x8b"
+BZIP2_MAGIC = b"BZh"
 MAGIC_BYTES = 4
 """Bytes that `Codec.starts` needs."""
 
@@ -69,4 +71,34 @@ class Gzip:
         try:
             return self._inflater.decompress(self._inflater.unconsumed_tail + data, size)
         except zlib.error as error:
+            raise CodecError(str(error)) from error
+
+
+class Bzip2:
+    """Streams of bzip2, one or many in a file, as multistream dumps have them."""
+
+    name = "bzip2"
+    member = "bzip2 stream"
+
+    def __init__(self) -> None:
+        self.start()
+
+    def starts(self, head: bytes) -> bool:
+        return head.startswith(BZIP2_MAGIC)
+
+    def start(self) -> None:
+        self._inflater = bz2.BZ2Decompressor()
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def unused(self) -> bytes:
+        return self._inflater.unused_data
+
+    def decode(self, data: bytes, size: int) -> bytes:
+        try:
+            return self._inflater.decompress(data, size)
+        except OSError as error:  # of the data: no file is read in here
             raise CodecError(str(error)) from error

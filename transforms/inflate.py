@@ -1,9 +1,9 @@
 """A byte stream, compressed or plain, that knows where in the file each inflated byte came from.
 
-Archives are read through this so that every record has a position: the first byte in the file of its gzip member or
-zstd frame, which a range request can fetch, and the byte inside it when inflated. Damage ends the stream and is
-remembered, never raised: what came before it is good. (What a codec inflated in the call that met the damage is lost
-too, at most a buffer or a block, and counts as lost.)
+Archives are read through this so that every record has a position: the first byte in the file of its gzip member,
+bzip2 stream or zstd frame, which a range request can fetch, and the byte inside it when inflated. Damage ends the
+stream and is remembered, never raised: what came before it is good. (What a codec inflated in the call that met the
+damage is lost too, at most a buffer or a block, and counts as lost.)
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from array import array
 from bisect import bisect_right
 from typing import BinaryIO
 
-from transforms.codec import MAGIC_BYTES, Codec, CodecError, Gzip
+from transforms.codec import MAGIC_BYTES, Bzip2, Codec, CodecError, Gzip
 from transforms.zstd import Zstd
 
 _BLOCK = 1 << 16
@@ -23,7 +23,7 @@ cost time where members are small."""
 
 def codec_of(head: bytes) -> Codec | None:
     """The codec of a file that starts with `head`; None when it is not compressed. A new one is added here."""
-    codecs: tuple[Codec, ...] = (Gzip(), Zstd())
+    codecs: tuple[Codec, ...] = (Gzip(), Bzip2(), Zstd())
     return next((codec for codec in codecs if codec.starts(head)), None)
 
 

@@ -28,7 +28,11 @@ _OTHERS = {
     "bad_parquet": "the Parquet file, or the rest of one of its row groups, cannot be read",
     "no_text": "there is no string field 'text', or it is null",
     "not_unicode": "the line or text is no Unicode",
-    "unknown_format": "the file is neither WARC, JSON lines nor Parquet",
+    "wiki_namespace": "a talk page, template, category or file of the wiki, not an article",
+    "wiki_redirect": "it only leads to another page of the wiki",
+    "wiki_model": "the wiki's page holds code or data, not wikitext",
+    "bad_xml": "the XML is broken there, or beyond a bound",
+    "unknown_format": "the file is none of WARC, JSON lines, Parquet and MediaWiki XML",
 }
 _RECORD_TYPE = "record_type_"
 _SKIPPED = {"http_status": "not answered 200 OK", "media_type": "not HTML or text", "empty_text": "no text in it"}

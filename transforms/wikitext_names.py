@@ -1,0 +1,100 @@
+"""Names that wikitext uses: of namespaces, tags and templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_FILES_AND_CATEGORIES = """
+    file image media category datei bild kategorie fichier catégorie archivo imagen
+    categoría ficheiro arquivo imagem categoria immagine bestand afbeelding categorie plik
+    grafika kategoria файл изображение категория зображення категорія картинка 文件 檔案 档案 图像
+    圖像 分类 分類 ファイル 画像 カテゴリ αρχείο εικόνα κατηγορία fitxer imatge imaxe dosiero kategorio
+    ಚಿತ್ರ ವರ್ಗ restr skeudenn rummad hình चित्र वर्ग श्रेणी fil kategori ملف صورة تصنيف
+    پرونده تصویر رده קובץ תמונה קטגוריה 파일 그림 분류 চিত্র বিষয়শ্রেণী soubor tiedosto kuva
+    luokka fájl kép kategória dosya resim berkas gambar bilde billede fișier imagine
+    датотека слика категорија ไฟล์ ภาพ หมวดหมู่ படிமம் பகுப்பு fails kategoreja
+"""
+HIDDEN_NAMESPACES = frozenset({*_FILES_AND_CATEGORIES.split(), "tập tin", "thể loại"})
+"""Links into these show an image or file a page away. The canonical names, and those of larger wikis with their older
+aliases, which siteinfo does not give: MediaWiki, languages/messages/."""
+_HIDDEN_NUMBERS = frozenset({-2, 6, 14})
+_FILE = re.compile(r"(?is)[^:]+:.*\.(?:jpe?g|png|svg|gif|tiff?|webp|og[gva]|webm|mp3|pdf|djvu)\s*")
+_LANGUAGE = re.compile(r"(?:[a-z]{2,3}(?:-[a-z]+)*|simple)")
+_NO_LANGUAGE = frozenset({"mw", "voy", "doi", "hdl", "rfc", "wmf", "src", "irc"})
+"""Short interwiki prefixes that are sites or schemes: MediaWiki, maintenance/interwiki.list."""
+
+_DROPPED = """
+    table ref references gallery math chem ce score timeline graph hiero imagemap inputbox templatedata templatestyles
+    mapframe maplink categorytree section indicator style script includeonly
+"""
+DROPPED_TAGS = frozenset(_DROPPED.split())
+"""Tags whose content is no prose."""
+VERBATIM_TAGS = frozenset({"nowiki", "pre", "code", "source", "syntaxhighlight"})
+"""Tags whose content is shown as it stands."""
+_BREAKING = """
+    br hr p div blockquote center poem li ul ol dl dd dt tr td th caption h1 h2 h3 h4 h5 h6 pre source
+"""
+BREAKING_TAGS = frozenset(_BREAKING.split())
+"""Tags that end a line."""
+_OTHER = """
+    a abbr b bdi bdo big cite data del dfn em font i ins kbd mark noinclude onlyinclude q rb rp rt rtc ruby s samp small
+    span strike strong sub sup tbody thead time tt u var wbr img nobr translate tvar languages noeditsection
+"""
+OTHER_TAGS = frozenset(_OTHER.split())
+"""The rest of what MediaWiki lets through: Help:HTML in wikitext."""
+
+ARGUMENT_TEMPLATES: dict[str, int] = {
+    "lang": 2, "transl": -1, "transliteration": -1, "nowrap": 1, "nobr": 1, "nobreak": 1, "small": 1, "smaller": 1,
+    "big": 1, "larger": 1, "em": 1, "strong": 1, "abbr": 1, "tooltip": 1, "quote": 1, "blockquote": 1, "cquote": 1,
+    "quotation": 1, "ill": 1, "interlanguage link": 1, "sup": 1, "sub": 1, "val": 1, "var": 1, "mvar": 1, "bdi": 1,
+    "columns-list": 1, "plainlist": 1, "formatnum": 1, "not a typo": 1, "as written": 1, "script": 2,
+}
+"""Templates that show one of their arguments, by number; -1 is the last. English Wikipedia's documentation of each."""
+LITERAL_TEMPLATES: dict[str, str] = {
+    "!": "|", "=": "=", "'": "'", "'s": "'s", "–": " – ", "—": "—", "ndash": " – ", "snd": " – ", "spnd": " – ",
+    "spaced ndash": " – ", "mdash": "—", "nbsp": " ", "space": " ", "·": " · ", "dot": " · ", "•": " • ",
+}
+"""Templates that are a piece of text."""
+PREFIXED_TEMPLATES: dict[str, str] = {"c.": "c. ", "circa": "c. ", "ca": "c. ", "as of": "As of ", "fl.": "fl. "}
+"""Templates that show their first argument after this."""
+_RANGES = frozenset({"to", "-", "–", "and", "or", "x", "by"})
+
+
+def shown_link(title: str, label: str | None, namespaces: Mapping[str, int]) -> str:
+    """What a reader sees of [[title|label]]: nothing, for files, categories and versions in other languages."""
+    title = title.strip()
+    if not title.startswith(":"):
+        prefix, colon, _ = title.partition(":")
+        name = prefix.strip().replace("_", " ").lower()
+        if colon and (name in HIDDEN_NAMESPACES or namespaces.get(name) in _HIDDEN_NUMBERS or _FILE.fullmatch(title)):
+            return ""
+        if colon and label is None and _LANGUAGE.fullmatch(prefix) and prefix not in _NO_LANGUAGE:
+            return ""
+    return label if label and label.strip() else title.lstrip(":")
+
+
+def shown_template(name: str, arguments: list[str]) -> str:
+    """What a template shows, of those above; nothing of any other. `arguments` are the positional ones."""
+    name = name.strip().replace("_", " ").lower()
+    head, colon, tail = name.partition(":")
+    if colon and head == "formatnum":
+        return tail
+    if name in LITERAL_TEMPLATES:
+        return LITERAL_TEMPLATES[name]
+    if name in PREFIXED_TEMPLATES:
+        return PREFIXED_TEMPLATES[name] + arguments[0].strip() if arguments else ""
+    if name in ("convert", "cvt"):
+        return _converted([a.strip() for a in arguments])
+    if name == "frac" and 0 < len(arguments) < 4:
+        return " ".join(filter(None, [" ".join(arguments[:-2]), "/".join(arguments[-2:])]))
+    place = 1 if re.fullmatch(r"lang-[a-z-]+", name) else ARGUMENT_TEMPLATES.get(name, 0)
+    if not place or len(arguments) < place:
+        return ""
+    return arguments[place - 1 if place > 0 else -1].strip(" ")
+
+
+def _converted(arguments: list[str]) -> str:
+    """{{convert|5|km|mi}} as `5 km`, {{convert|5|to|6|km|mi}} as `5 to 6 km`: the measure that the editor wrote."""
+    size = 4 if len(arguments) > 3 and arguments[1] in _RANGES else 2
+    return " ".join(arguments[:size])
