@@ -18,7 +18,7 @@ def header(found: Found) -> Html:
     text_bytes = sum(s.text_bytes for s in found.kept.values())
     shards = sum(len(split) for split in found.shards.splits.values())
     tiles = [
-        _tile("Records", records, f"{size(input_bytes)} in {plural(found.parts, 'file')}", ""),
+        _tile("Records", records, f"{size(input_bytes)} in {plural(found.parts, 'part')}", ""),
         _tile("Documents", documents, f"{percent(documents, records)} of the records hold a page with text", ""),
         _tile("Kept", clean, f"{percent(clean, documents)} of the documents, {size(text_bytes)} of text", "good"),
         _tile("Tokens", tokens, f"in {plural(shards, 'shard')}, rows of {found.shards.seq_len:,}", "good"),
@@ -116,7 +116,7 @@ def sources(found: Found) -> Html:
             foreign(name), foreign(recipe), count(s.parts), size(s.input_bytes), count(s.came_in), count(s.went_out),
             count(kept.went_out), percent(kept.went_out, s.went_out), size(kept.text_bytes), count(tokens.get(name, 0)),
         ])
-    head = ["source", "recipe", "files", "input", "records", "documents", "kept", "kept share", "clean text", "tokens"]
+    head = ["source", "recipe", "parts", "input", "records", "documents", "kept", "kept share", "clean text", "tokens"]
     more = len(found.arrived) - len(rows)
     note = [tag("p", {}, f"And {plural(more, 'more source')}.")] if more else []
     return join(table(caption="What each source gave", head=head, rows=rows, numbers=range(2, 10)), *note)
