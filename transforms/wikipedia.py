@@ -21,7 +21,8 @@ from transforms.wikitext import readable
 _STEP = 1 << 16
 _MARKS = ("<page>", "<mediawiki")
 """Where reading can go on after broken XML. In text < is always escaped, so a mark is a tag."""
-_MARK_BYTES = 2 * len("<mediawiki") - 1
+_KEPT = 256
+"""Bytes kept of what was read: they may hold half a mark, and hold an XML declaration whole."""
 _BOMS = {b"\xff\xfe": "utf-16le", b"\xfe\xff": "utf-16be", b"<\0": "utf-16le", b"\0<": "utf-16be"}
 _REDIRECT = re.compile(r"\s*#redirect\b", re.IGNORECASE)
 """The magic word on every wiki. Schemas before 0.4 have no redirect element."""
@@ -50,12 +51,12 @@ def read_wikipedia(stream: Inflated, buffered: BinaryIO, *, extract: Extract) ->
     parser: DumpParser | None = DumpParser(
         site=site, origin=0, codec=codec, inside=alone, max_bytes=extract.max_record_bytes
     )
-    lost = _Lost()
+    lost, before = _Lost(), b""
     while data:
         if parser is None:
             mark = _mark(data, codec)
             if mark is None:
-                keep = data[-_MARK_BYTES:]
+                keep = data[-_KEPT:]
                 more = buffered.read(_STEP)
                 at, data = at + len(data) - len(keep), keep + more if more else b""
                 continue
@@ -74,11 +75,13 @@ def read_wikipedia(stream: Inflated, buffered: BinaryIO, *, extract: Extract) ->
         parser.pages.clear()
         lost.remember(parser, data, at)
         if error:
+            if 0 < (back := at - error.at) <= len(before):
+                at, data = at - back, before[-back:] + data
             k = min(len(data), max(error.at - at, parser.origin + 1 - at, 0))
             lost.begins(parser, error, data[k:])
             at, data, parser = at + k, data[k:] or buffered.read(_STEP), None
         else:
-            at, data = at + len(data), buffered.read(_STEP)
+            at, before, data = at + len(data), (before + data)[-_KEPT:], buffered.read(_STEP)
     if parser is None:
         yield lost.letter(stream, end=stream.position)
         return

@@ -150,6 +150,8 @@ class _Shown:
             return ""
         if node.wiki_markup and name in ("li", "dd", "dt", "hr"):
             return str(node.wiki_markup)
+        if node.self_closing:
+            return "\n" if name in BREAKING_TAGS else ""
         if name in VERBATIM_TAGS:
             shown = _MARKUP.sub(lambda mark: f"&#{ord(mark[0])};", str(node.contents or ""))
         else:
