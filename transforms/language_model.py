@@ -49,6 +49,9 @@ class Tables(NamedTuple):
     """[words + n-grams, DIM]: the words first."""
     ngrams: Ints
     """[BUCKETS]: row in `vectors` of the n-grams with this hash modulo BUCKETS, -1 where pruned."""
+    kept: npt.NDArray[np.uint64]
+    """[BUCKETS / 64]: bit b % 64 of number b // 64 is set where n-grams of bucket b are kept. Most are not, and these
+    250 kB stay in a CPU's cache where `ngrams` does not."""
     slots: Ints
     """[power of two]: open hash table by `word_hash`: a word's number, -1 where free."""
     letters: npt.NDArray[np.uint8]
@@ -92,11 +95,12 @@ def parse_model(data: bytes) -> KernelModel:
     nodes = _matrix(reader, rows=len(labels))[: len(labels) - 1]
     if reader.at != len(data):
         raise ValueError(f"{len(data) - reader.at} bytes after the end of the model")
+    kept = np.packbits(ngrams >= 0, bitorder="little").view("<u8").astype(np.uint64)
     left, right = huffman_tree(counts)
     ends = np.cumsum([0, *map(len, words)], dtype=np.int32)
     eol = np.array([words.index(END_OF_LINE)], np.int32)
     letters = np.frombuffer(b"".join(words), np.uint8)
-    tables = Tables(vectors, ngrams, _slots(words), letters, ends, eol, left, right, np.ascontiguousarray(nodes))
+    tables = Tables(vectors, ngrams, kept, _slots(words), letters, ends, eol, left, right, np.ascontiguousarray(nodes))
     for table in tables:
         table.flags.writeable = False
     return KernelModel(tuple(labels), tables)
