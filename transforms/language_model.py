@@ -1,4 +1,4 @@
-"""The tables of a fastText language model, read from the bytes of its .ftz file.
+"""A fastText language model from the bytes of its .ftz file.
 
 Exactly the kind of model that lid.176.ftz is, and no other: supervised, hierarchical softmax, a product-quantised and
 pruned input matrix, a plain output matrix, character n-grams of 2 to 4, no word n-grams. The layout is that of
@@ -8,29 +8,28 @@ fastText 0.9.2, format version 12: little-endian, no padding.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
+from transforms.language_tables import (
+    BUCKETS,
+    DIM,
+    END_OF_LINE,
+    LABEL_PREFIX,
+    LONGEST,
+    MAX_LABELS,
+    MOST_COUNTED,
+    SHORTEST,
+    Floats,
+    Ints,
+    KernelModel,
+    Tables,
+    huffman_tree,
+    word_slots,
+)
 
-DIM = 16
-"""Components of a vector in lid.176."""
-SHORTEST, LONGEST = 2, 4
-"""Characters of the n-grams of lid.176."""
-BUCKETS = 2_000_000
-"""What lid.176 divides the hash of an n-gram by."""
-MAX_LABELS = 256
-"""No more labels than the margin of `transforms.language_kernel` allows for."""
-END_OF_LINE = b"</s>"
-"""The word that fastText puts for a line break."""
-LABEL_PREFIX = b"__label__"
 _MAGIC, _VERSION = 793_712_314, 12
 _CENTROIDS = 256
-_MOST = 10**15
-"""fastText's count of a node that is not yet there: real counts together stay below it."""
 _ARGUMENTS = (
     "dim", "ws", "epoch", "minCount", "neg", "wordNgrams", "loss", "model", "bucket", "minn", "maxn", "lrUpdateRate",
 )
@@ -38,40 +37,6 @@ _REQUIRED = {
     "dim": DIM, "wordNgrams": 1, "loss": 1, "model": 3, "bucket": BUCKETS, "minn": SHORTEST, "maxn": LONGEST,
 }
 """loss 1 is hierarchical softmax, model 3 is supervised."""
-_FNV_START, _FNV_FACTOR = 2_166_136_261, 16_777_619
-"""32-bit FNV-1a (Fowler, Noll, Vo)."""
-
-
-class Tables(NamedTuple):
-    """What the kernel reads. No array can be written to."""
-
-    vectors: Floats
-    """[words + n-grams, DIM]: the words first."""
-    ngrams: Ints
-    """[BUCKETS]: row in `vectors` of the n-grams with this hash modulo BUCKETS, -1 where pruned."""
-    kept: npt.NDArray[np.uint64]
-    """[BUCKETS / 64]: bit b % 64 of number b // 64 is set where n-grams of bucket b are kept. Most are not, and these
-    250 kB stay in a CPU's cache where `ngrams` does not."""
-    slots: Ints
-    """[power of two]: open hash table by `word_hash`: a word's number, -1 where free."""
-    letters: npt.NDArray[np.uint8]
-    """The words' bytes, one after the other."""
-    starts: Ints
-    """[words + 1]: word i is `letters[starts[i] : starts[i + 1]]` and row i of `vectors`."""
-    end_of_line: Ints
-    """[1]: the number of the word END_OF_LINE."""
-    left: Ints
-    """[2 * labels - 1]: a node's left child in the Huffman tree, -1 for a leaf. Leaf i is label i, the root is last."""
-    right: Ints
-    nodes: Floats
-    """[labels - 1, DIM]: the vectors of the inner nodes, in order."""
-
-
-class KernelModel(NamedTuple):
-    """A model for `transforms.language_kernel`."""
-
-    labels: tuple[str, ...]
-    tables: Tables
 
 
 def parse_model(data: bytes) -> KernelModel:
@@ -98,12 +63,12 @@ def parse_model(data: bytes) -> KernelModel:
     kept = np.packbits(ngrams >= 0, bitorder="little").view("<u8").astype(np.uint64)
     left, right = huffman_tree(counts)
     ends = np.cumsum([0, *map(len, words)], dtype=np.int32)
-    eol = np.array([words.index(END_OF_LINE)], np.int32)
     letters = np.frombuffer(b"".join(words), np.uint8)
-    tables = Tables(vectors, ngrams, kept, _slots(words), letters, ends, eol, left, right, np.ascontiguousarray(nodes))
+    line = np.array([words.index(END_OF_LINE)], np.int32)
+    tables = Tables(vectors, ngrams, kept, word_slots(words), letters, ends, line, left, right, nodes)
     for table in tables:
         table.flags.writeable = False
-    return KernelModel(tuple(labels), tables)
+    return KernelModel(labels=tuple(labels), tables=tables)
 
 
 class _Reader:
@@ -164,7 +129,7 @@ def _dictionary(reader: _Reader) -> tuple[list[bytes], list[str], list[int], int
             counts.append(count)
     if len(set(names)) != size or END_OF_LINE not in names[:words]:
         raise ValueError(f"damaged: a word twice, or no {END_OF_LINE.decode()}")
-    if counts != sorted(counts, reverse=True) or counts[-1] < 0 or sum(counts) >= _MOST:
+    if counts != sorted(counts, reverse=True) or counts[-1] < 0 or sum(counts) >= MOST_COUNTED:
         raise ValueError("damaged: the labels' counts do not fall")
     if any(not name.startswith(LABEL_PREFIX) for name in names[words:]):
         raise ValueError(f"damaged: a label without {LABEL_PREFIX.decode()}")
@@ -208,43 +173,3 @@ def _quantised(reader: _Reader, *, rows: int) -> Floats:
 def _matrix(reader: _Reader, *, rows: int) -> Floats:
     reader.expect("shape of the output matrix", "q", rows, DIM)
     return reader.floats("output matrix", rows, DIM)
-
-
-def huffman_tree(counts: list[int]) -> tuple[Ints, Ints]:
-    """(left, right) children, [2 * len(counts) - 1] each, of fastText's tree over counts that fall: each new node joins
-    the two smallest that are free, a leaf only if it is strictly smaller."""
-    leaves = len(counts)
-    children = np.full((2, 2 * leaves - 1), -1, np.int32)
-    counts = counts + [_MOST] * (leaves - 1)
-    leaf, inner = leaves - 1, leaves
-    for node in range(leaves, 2 * leaves - 1):
-        total = 0
-        for side in range(2):
-            if leaf >= 0 and counts[leaf] < counts[inner]:
-                child, leaf = leaf, leaf - 1
-            else:
-                child, inner = inner, inner + 1
-            children[side, node] = child
-            total += counts[child]
-        counts[node] = total
-    return children[0].copy(), children[1].copy()
-
-
-def word_hash(word: bytes) -> int:
-    """FNV-1a as fastText computes it: a byte is a signed char and spreads its sign, so letters beyond ASCII do not
-    hash as in the standard."""
-    value = _FNV_START
-    for byte in word:
-        value = (value ^ (byte | 0xFFFFFF00 if byte >= 0x80 else byte)) * _FNV_FACTOR & 0xFFFFFFFF
-    return value
-
-
-def _slots(words: list[bytes]) -> Ints:
-    size = 1 << (2 * len(words)).bit_length()
-    slots = np.full(size, -1, np.int32)
-    for number, word in enumerate(words):
-        slot = word_hash(word) & (size - 1)
-        while slots[slot] >= 0:
-            slot = (slot + 1) & (size - 1)
-        slots[slot] = number
-    return slots

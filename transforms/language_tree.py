@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from transforms.language_model import DIM, Floats, Ints, Tables
+from transforms.language_tables import DIM, Floats, Ints, Tables
 from transforms.words import Int, kernel
 
 ZERO, ONE = np.float32(0), np.float32(1)
