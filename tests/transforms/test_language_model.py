@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def compare(data: bytes, oracle, *, every: int) -> None:
     model = parse_model(data)
     tables = model.tables
     letters, starts = tables.letters.tobytes(), tables.starts.tolist()
-    words = [letters[a:b].decode() for a, b in zip(starts, starts[1:], strict=False)]
+    words = [letters[a:b].decode() for a, b in itertools.pairwise(starts)]
     # fastText lists both by falling count, which is the order of the file
     assert words == oracle.get_words()
     assert [f"__label__{label}" for label in model.labels] == oracle.get_labels()
@@ -142,6 +143,7 @@ def test_damage_is_refused_or_gives_tables_within_bounds(small: bytes, data: st.
         tables = parse_model(bytes(damaged)).tables
     except ValueError:
         return
-    assert -1 <= tables.ngrams.min() and tables.ngrams.max() < len(tables.vectors)
+    assert tables.ngrams.min() >= -1
+    assert tables.ngrams.max() < len(tables.vectors)
     assert tables.starts[-1] == len(tables.letters)
     assert (tables.slots == -1).any()
