@@ -42,9 +42,10 @@ def identify(texts: pa.StringArray, model: LanguageModel | KernelModel) -> tuple
     """(labels, confidences in ten-thousandths) of whole texts. Line breaks become spaces, since the model reads one
     line; letters keep their case. The confidence is rounded to an integer so that no later step compares floats.
 
-    With a KernelModel our kernel answers, else fastText. They agree: the score itself is the same but for some 0.1 % of
-    texts where the C library under fastText rounds an exponential by one unit of single precision the other way. That
-    moves a rounded confidence, by 1, only where a score is within 1e-7 of the middle of two.
+    With a KernelModel our kernel answers, else fastText. They agree: the scores have the same bits but for 1 text in
+    1000, where the C library under fastText rounds an exponential not to the nearest number of single precision. Such
+    scores are some 1e-7 apart, so a rounded confidence can differ, by 1, only where a score is that near to the middle
+    of two: once in some million texts. A label can, only where two are that near to equal.
     """
     if isinstance(model, KernelModel):
         numbers, scores = best_labels(texts, model)

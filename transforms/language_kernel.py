@@ -1,4 +1,4 @@
-"""The answer of a fastText language model, computed on Arrow buffers; label and confidence are fastText's own.
+"""The answer of a fastText language model, computed on Arrow buffers.
 
 The arithmetic is fastText's, operation by operation: single precision, each vector added in the order of the text, so
 no sum depends on the batch or on the CPU. Work is linear in the bytes of a text; memory is the longest text once more.
@@ -31,7 +31,8 @@ U0, U1, U6, U63 = np.uint64(0), np.uint64(1), np.uint64(6), np.uint64(63)
 
 def best_labels(texts: pa.Array, model: KernelModel) -> tuple[npt.NDArray[np.int32], Floats]:
     """(number of the label, its probability) of each text, [rows] each, as `predict` of fastText with k=1 gives them
-    for the text with its line breaks made spaces. A probability can exceed 1 by some 1e-5.
+    for the text with its line breaks made spaces, up to the rounding of an exponential (`language_tree`). A probability
+    can exceed 1 by some 1e-5.
 
     Raises ValueError if a text is null or not UTF-8; TypeError on arrays other than strings.
     """

@@ -1,7 +1,8 @@
 """fastText's hierarchical softmax: the most probable leaf of a Huffman tree, in fastText's own arithmetic.
 
 The exponential and the logarithm are written out, in double precision and with correctly rounded operations alone, so
-every CPU gives the same bits. Rounded to single precision they are what a good C library gives.
+every CPU gives the same bits. Rounded to single precision they are the nearest numbers; the exponential of glibc, which
+fastText uses, is the next nearest for 1 argument in 1000.
 """
 
 from __future__ import annotations
