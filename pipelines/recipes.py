@@ -6,7 +6,7 @@ import dataclasses
 import os
 import tomllib
 import types
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pipelines.published import C4, ENGLISH, FINEWEB, GOPHER, GOPHER_LINES, GOPHER_QUALITY
 from schemas.errors import RunError
@@ -105,6 +105,10 @@ def _build(kind: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list | tuple):
             raise RunError(f"{where}: must be a list, not {value!r}.")
         return tuple(_build(get_args(kind)[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise RunError(f"{where}: must be {' or '.join(map(repr, get_args(kind)))}, not {value!r}.")
+        return value
     allowed = get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     if type(value) in allowed or (type(value) is int and float in allowed):
         return value

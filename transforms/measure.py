@@ -10,6 +10,7 @@ from schemas.documents import DOCUMENTS
 from schemas.recipes import Dedupe
 from transforms.identity import document_id, text_digests
 from transforms.language import LanguageModel, identify
+from transforms.language_tables import KernelModel
 from transforms.outcomes import Page
 from transforms.signals import measure
 from transforms.signatures import sign
@@ -18,7 +19,7 @@ BATCH_BYTES = 8 << 20
 
 
 def documents(
-    pages: Sequence[Page], *, source: str, file: str, model: LanguageModel, dedupe: Dedupe
+    pages: Sequence[Page], *, source: str, file: str, model: LanguageModel | KernelModel, dedupe: Dedupe
 ) -> pa.RecordBatch:
     """The DOCUMENTS rows of pages of one archive, in their order."""
     text = pa.array([p.text for p in pages], pa.string())

@@ -130,7 +130,7 @@ def test_parquet(texts):
 
 
 def test_text_to_document(pages):
-    model = language_model(language_model_path())
+    model = language_model(language_model_path(), engine="kernel")
     seconds = best(lambda: documents(pages, source="web", file="f", model=model, dedupe=Dedupe()))
     tell("text to document, all measures", len(pages), sum(len(p.text.encode()) for p in pages), seconds)
 
@@ -157,8 +157,11 @@ def test_signatures(texts):
 
 def test_language(texts):
     few = texts.slice(0, 400)
-    model = language_model(language_model_path())
-    tell("language, fastText itself", len(few), size_of(few), best(lambda: identify(few, model)))
+    path = language_model_path()
+    kernel, fasttext = (language_model(path, engine=engine) for engine in ("kernel", "fasttext"))
+    assert identify(few, kernel) == identify(few, fasttext)
+    plain = best(lambda: identify(few, fasttext))
+    tell("language", len(few), size_of(few), best(lambda: identify(few, kernel)), ("fastText itself", plain))
 
 
 def test_pretokens(texts):

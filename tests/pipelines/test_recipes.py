@@ -33,6 +33,7 @@ words = ["b.txt", "c.txt"]
 main_content = false
 max_record_bytes = 1000
 max_text_bytes = 2000
+language_engine = "fasttext"
 
 [dedupe]
 ngram = 7
@@ -80,7 +81,7 @@ def test_every_field_of_a_file_arrives(file: Path) -> None:
             Rule(column="alpha_word_ratio", low=0.75, source="tried"),
         ),
         urls=Urls(domains=("a.txt",), words=("b.txt", "c.txt")),
-        extract=Extract(main_content=False, max_record_bytes=1000, max_text_bytes=2000),
+        extract=Extract(main_content=False, max_record_bytes=1000, max_text_bytes=2000, language_engine="fasttext"),
         dedupe=Dedupe(ngram=7, bands=20, rows=5, seed=4, before_rules=True),
         tokenizer=Tokenizer(vocab_size=1000, min_count=3, sample_per_million=500_000, seed=-1),
         encode=Encode(seq_len=128, shard_text_bytes=4096, validation_per_million=1, test_per_million=2, seed=9),
@@ -129,6 +130,10 @@ def test_a_file_without_a_name_has_its_own(file: Path) -> None:
         ('languages = ["en", 5]', "recipe FILE, languages[1]: must be text, not 5."),
         ("[encode]\nseq_len = 5.0", "recipe FILE, encode, seq_len: must be a whole number, not 5.0."),
         ("[encode]\nseq_len = true", "recipe FILE, encode, seq_len: must be a whole number, not True."),
+        ('[extract]\nlanguage_engine = "fastText"',
+         "recipe FILE, extract, language_engine: must be 'kernel' or 'fasttext', not 'fastText'."),
+        ("[extract]\nlanguage_engine = []",
+         "recipe FILE, extract, language_engine: must be 'kernel' or 'fasttext', not []."),
         ("[extract]\nmain_content = 1", "recipe FILE, extract, main_content: must be true or false, not 1."),
         ('[[rules]]\ncolumn = "word_count"\nlow = "1"\nsource = ""',
          "recipe FILE, rules[0], low: must be a number, not '1'."),
@@ -178,7 +183,7 @@ def test_unknown_names_and_unreadable_files(tmp_path: Path) -> None:
 def test_every_number_of_a_recipe_has_limits_and_its_default_lies_within(file: Path) -> None:
     for table in ("extract", "dedupe", "tokenizer", "encode"):
         for name, value in dataclasses.asdict(getattr(WEB_EN, table)).items():
-            if isinstance(value, bool):
+            if isinstance(value, bool | str):
                 continue
             assert "must be from" in told(file, f"[{table}]\n{name} = {10**30}"), (table, name)
             assert "must be from" in told(file, f"[{table}]\n{name} = {-(10**30)}"), (table, name)

@@ -8,10 +8,13 @@ import gzip
 import io
 import json
 import lzma
+import os
+import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
@@ -84,3 +87,48 @@ def data_folder() -> Path:
     if not DATA.is_dir():
         pytest.skip(MISSING)
     return DATA
+
+
+@pytest.fixture(scope="session")
+def language_model_file() -> Path:
+    """lid.176.ftz."""
+    path = Path(os.environ.get("WINNOW_LANGUAGE_MODEL") or Path.home() / ".cache" / "winnow" / "lid.176.ftz")
+    if not path.is_file():
+        pytest.skip(f"NO LANGUAGE MODEL at {path}: run `python -m pipelines.models` to fetch it")
+    return path
+
+
+def small_model(
+    *, words: tuple[str, ...] = ("</s>", "the", "été", "中文"), counts: tuple[int, ...] = (50, 20, 20, 5, 3, 1),
+    ngrams: dict[int, int] | None = None, parts: int = 8, normed: bool = True, seed: int = 0, scale: float = 1.0,
+    **arguments: int,
+) -> bytes:
+    """An .ftz file of lid.176's kind, written from the description of the format: random vectors, a label a count.
+    `ngrams` is the number of each kept bucket; without it every 7th bucket is kept, the last first."""
+    random = np.random.default_rng(seed)
+    ngrams = {b: k for k, b in enumerate(range(1_999_998, -1, -7))} if ngrams is None else ngrams
+    fields = dict(dim=16, ws=5, epoch=5, minCount=1, neg=5, wordNgrams=1, loss=1, model=3, bucket=2_000_000, minn=2,
+                  maxn=4, lrUpdateRate=100) | arguments
+    out = [struct.pack("<ii12id", 793712314, 12, *fields.values(), 1e-4)]
+    out.append(struct.pack("<iiiqq", len(words) + len(counts), len(words), len(counts), 1000, len(ngrams)))
+    for word in words:
+        out.append(word.encode() + b"\0" + struct.pack("<qb", 1, 0))
+    for k, count in enumerate(counts):
+        out.append(f"__label__l{k}".encode() + b"\0" + struct.pack("<qb", count, 1))
+    out.append(np.array(list(ngrams.items()), "<i4").tobytes())
+    rows = len(words) + len(ngrams)
+    out.append(struct.pack("<??qqi", True, normed, rows, 16, rows * parts))
+    out.append(random.integers(0, 256, rows * parts).astype("u1").tobytes())
+    out.append(struct.pack("<4i", 16, parts, 16 // parts, 16 // parts))
+    out.append(random.normal(0, 1, 16 * 256).astype("<f4").tobytes())
+    if normed:
+        out.append(random.integers(0, 256, rows).astype("u1").tobytes() + struct.pack("<4i", 1, 1, 1, 1))
+        out.append(random.uniform(0, 2, 256).astype("<f4").tobytes())
+    out.append(struct.pack("<?qq", False, len(counts), 16))
+    out.append((scale * random.normal(0, 1, len(counts) * 16)).astype("<f4").tobytes())
+    return b"".join(out)
+
+
+@pytest.fixture(scope="session")
+def model_bytes() -> Callable[..., bytes]:
+    return small_model

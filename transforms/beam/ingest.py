@@ -36,12 +36,14 @@ class IngestPart:
     batch_rows: int
 
     def setup(self) -> None:
-        model = models.language_model(self.model)
         warm = [Page(offset=0, inner_offset=0, text="a warm-up compiles the kernels")]
-        documents(warm, source="", file="", model=model, dedupe=self.dedupe)
+        for engine in sorted({extract.language_engine for extract in self.extracts.values()}):
+            model = models.language_model(self.model, engine=engine)
+            documents(warm, source="", file="", model=model, dedupe=self.dedupe)
 
     def __call__(self, part: PlannedPart) -> PartRecord:
         account = _Account()
+        model = models.language_model(self.model, engine=self.extracts[part.source].language_engine)
         dead_path = f"dead_letters/{part.part}.parquet"
         with (
             TableWriter(self.out, f"{INGEST.folder}/{part.part}.parquet", DOCUMENTS) as table,
@@ -49,10 +51,7 @@ class IngestPart:
         ):
             pages = account.watch(self._outcomes(part), part, dead)
             for batch in batches(pages, rows=self.batch_rows):
-                rows = documents(
-                    batch, source=part.source, file=part.name, model=models.language_model(self.model),
-                    dedupe=self.dedupe,
-                )
+                rows = documents(batch, source=part.source, file=part.name, model=model, dedupe=self.dedupe)
                 account.add(rows)
                 table.write(rows)
         return PartRecord(
