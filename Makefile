@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO ?= demo-out
 
-.PHONY: demo test test-all lint bench clean-demo env
+.PHONY: demo test test-all lint bench bench-peers clean-demo env
 
 demo: $(VENV)/.run
 	@$(RUN) -m pipelines.models > /dev/null
@@ -33,6 +33,10 @@ lint: $(VENV)/.test
 bench: $(VENV)/.test
 	@$(RUN) -m pipelines.models > /dev/null
 	$(RUN) -m pytest -m bench -s
+
+bench-peers: $(VENV)/.run
+	@$(RUN) -m pipelines.models > /dev/null
+	$(RUN) tests/benchmarks/peers.py
 
 env: $(VENV)/.test
 
