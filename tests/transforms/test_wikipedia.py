@@ -212,7 +212,8 @@ def test_the_step_of_reading_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 def test_dumps_one_after_the_other_have_addresses_of_their_own() -> None:
     other = HEAD.replace("xx.example", "yy.example")
     found = outcomes(HEAD + page() + END + "<?xml version='1.0'?>" + other + page() + END)
-    assert [o.url for o in found if isinstance(o, Page)] == [f"https://{x}.example.org/wiki/A_page" for x in ("xx", "yy")]
+    urls = [f"https://{wiki}.example.org/wiki/A_page" for wiki in ("xx", "yy")]
+    assert [o.url for o in found if isinstance(o, Page)] == urls
     assert len(found) == 2
     assert names(HEAD + page() + END + "junk") == ["page", "bad_xml"]
 
