@@ -2,7 +2,7 @@
 
 The exponential and the logarithm are written out, in double precision and with correctly rounded operations alone, so
 every CPU gives the same bits. Rounded to single precision they are the nearest numbers; the exponential of glibc, which
-fastText uses, is the next nearest for 1 argument in 1000.
+fastText uses, is the next nearest for 1 argument in some 2000.
 """
 
 from __future__ import annotations

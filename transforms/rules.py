@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from schemas.errors import RunError
 from schemas.recipes import Recipe, Rule
 from schemas.signals import SIGNAL_NAMES
-from transforms.language import LABELS
+from transforms.language_labels import LABELS
 from transforms.urls import UrlLists, blocked
 
 RULE_COLUMNS: tuple[str, ...] = (*SIGNAL_NAMES, "language_confidence")

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from transforms.language import LABELS, identify
+from transforms.language import identify
+from transforms.language_labels import LABELS
 
 
 @pytest.fixture(scope="module")
