@@ -24,8 +24,15 @@ HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" version="
 END = "</mediawiki>\n"
 
 
-def page(number: int = 1, text: str = "Some text.", *, ns: str = "<ns>0</ns>", extra: str = "",
-         title: str = "A page", model: str = "wikitext") -> str:
+def page(
+    number: int = 1,
+    text: str = "Some text.",
+    *,
+    ns: str = "<ns>0</ns>",
+    extra: str = "",
+    title: str = "A page",
+    model: str = "wikitext",
+) -> str:
     return f"""  <page>
     <title>{title}</title>{ns}<id>{number}</id>{extra}
     <revision><id>{number}7</id><timestamp>2024-05-06T07:08:09Z</timestamp>
@@ -56,10 +63,14 @@ def one(data: bytes | str) -> Page:
 
 # closed pages, cut pages
 DUMPS = {
-    "elwiki-20230501-pages-articles-truncated100k": (933, 1), "jawiki-20230501-pages-articles-truncated100k": (238, 1),
-    "mrwiki-20230501-pages-articles-truncated100k": (1820, 1), "ukwiki-20230501-pages-articles-truncated100k": (532, 1),
-    "viwiki-20230501-pages-articles-truncated100k": (970, 1), "ltgwiki-pages-articles": (2004, 0),
-    "enwiki-pages-articles1-p10p30302-shortened": (206, 0), "enwiki-table-markup": (5, 0),
+    "elwiki-20230501-pages-articles-truncated100k": (933, 1),
+    "jawiki-20230501-pages-articles-truncated100k": (238, 1),
+    "mrwiki-20230501-pages-articles-truncated100k": (1820, 1),
+    "ukwiki-20230501-pages-articles-truncated100k": (532, 1),
+    "viwiki-20230501-pages-articles-truncated100k": (970, 1),
+    "ltgwiki-pages-articles": (2004, 0),
+    "enwiki-pages-articles1-p10p30302-shortened": (206, 0),
+    "enwiki-table-markup": (5, 0),
 }
 
 
@@ -112,21 +123,36 @@ def test_utf_16_as_gensim_has_it(data_folder: Path) -> None:
 def test_fields() -> None:
     found = one(HEAD + page(5, "It's &lt;b&gt;bold&lt;/b&gt; &amp;amp; '''good'''.", title="C&amp;A? #1 é") + END)
     assert found == Page(
-        offset=len(HEAD) + 2, inner_offset=0, text="It's bold & good.", record_id="5/57",
-        url="https://xx.example.org/wiki/C%26A%3F_%231_%C3%A9", date=datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC),
-        media_type="text/x-wiki", charset="utf-8",
+        offset=len(HEAD) + 2,
+        inner_offset=0,
+        text="It's bold & good.",
+        record_id="5/57",
+        url="https://xx.example.org/wiki/C%26A%3F_%231_%C3%A9",
+        date=datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC),
+        media_type="text/x-wiki",
+        charset="utf-8",
     )
 
 
-@pytest.mark.parametrize(("text", "reason"), [
-    (page(ns="<ns>10</ns>"), "wiki_namespace"), (page(ns="", title="Muster:A"), "wiki_namespace"),
-    (page(ns="", title="muster:A"), "wiki_namespace"), (page(ns="", title="Template:A"), "wiki_namespace"),
-    (page(ns="", title="2001: A Space Odyssey"), "page"), (page(extra='<redirect title="B" />'), "wiki_redirect"),
-    (page(text="#REDIRECT [[B]]"), "wiki_redirect"), (page(text=" #redirect[[B]]"), "wiki_redirect"),
-    (page(text="#redirection is a word"), "page"), (page(text=""), "empty_text"), (page(text="{{only}}"), "empty_text"),
-    (page(model="Scribunto"), "wiki_model"), (page(text="{{disambig}}\n* [[A]]"), "page"),
-    (page().replace("<text", "<x").replace("</text", "</x"), "empty_text"),
-])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (page(ns="<ns>10</ns>"), "wiki_namespace"),
+        (page(ns="", title="Muster:A"), "wiki_namespace"),
+        (page(ns="", title="muster:A"), "wiki_namespace"),
+        (page(ns="", title="Template:A"), "wiki_namespace"),
+        (page(ns="", title="2001: A Space Odyssey"), "page"),
+        (page(extra='<redirect title="B" />'), "wiki_redirect"),
+        (page(text="#REDIRECT [[B]]"), "wiki_redirect"),
+        (page(text=" #redirect[[B]]"), "wiki_redirect"),
+        (page(text="#redirection is a word"), "page"),
+        (page(text=""), "empty_text"),
+        (page(text="{{only}}"), "empty_text"),
+        (page(model="Scribunto"), "wiki_model"),
+        (page(text="{{disambig}}\n* [[A]]"), "page"),
+        (page().replace("<text", "<x").replace("</text", "</x"), "empty_text"),
+    ],
+)
 def test_outcomes(text: str, reason: str) -> None:
     assert names(HEAD + page() + text + page() + END) == ["page", reason, "page"]
 
@@ -174,7 +200,9 @@ def test_a_multistream_dump_and_one_of_its_streams_alone(pack) -> None:
     found = outcomes(data)
     assert list(map(name, found)) == ["page"] * 3
     assert [(p.offset, p.inner_offset) for p in found if isinstance(p, Page)] == [
-        (len(packed[0]), 2), (len(packed[0]), 2 + len(page(1))), (len(packed[0] + packed[1]), 2)
+        (len(packed[0]), 2),
+        (len(packed[0]), 2 + len(page(1))),
+        (len(packed[0] + packed[1]), 2),
     ]
     second = found[1]
     assert isinstance(second, Page)
@@ -212,8 +240,9 @@ def test_the_step_of_reading_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
 def test_dumps_one_after_the_other_have_addresses_of_their_own() -> None:
     other = HEAD.replace("xx.example", "yy.example")
     found = outcomes(HEAD + page() + END + "<?xml version='1.0'?>" + other + page() + END)
-    urls = [f"https://{wiki}.example.org/wiki/A_page" for wiki in ("xx", "yy")]
-    assert [o.url for o in found if isinstance(o, Page)] == urls
+    assert [o.url for o in found if isinstance(o, Page)] == [
+        f"https://{x}.example.org/wiki/A_page" for x in ("xx", "yy")
+    ]
     assert len(found) == 2
     assert names(HEAD + page() + END + "junk") == ["page", "bad_xml"]
 
@@ -239,16 +268,26 @@ def test_pages_over_the_limit_are_skipped_whole_within_bounded_memory() -> None:
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize(("base", "url"), [
-    ("https://el.wikipedia.org/wiki/%CE%A0:%CE%9A", "https://el.wikipedia.org/wiki/A_b%3F/C%22"),
-    ("http://a.org/wiki/Project:Main/Page", "http://a.org/wiki/A_b%3F/C%22"),
-    ("http://a.org/w/index.php/Main_Page", "http://a.org/w/index.php/A_b%3F/C%22"),
-    ("http://a.org/index.php?title=Main_Page", "http://a.org/index.php?title=A_b%3F/C%22"),
-    ("https://a.org:8080/Main", "https://a.org:8080/A_b%3F/C%22"),
-    ("", None), ("javascript:alert(1)", None), ("//a.org/wiki/Main", None), ("ftp://a.org/wiki/M", None),
-    ("https:///wiki/Main", None), ("https://user@a.org/wiki/M", None), ("https://a.org/wi ki/M", None),
-    ("https://a.org", None), ("https://[x/wiki/M", None), ("https://ä.org/wiki/M", None),
-])
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("https://el.wikipedia.org/wiki/%CE%A0:%CE%9A", "https://el.wikipedia.org/wiki/A_b%3F/C%22"),
+        ("http://a.org/wiki/Project:Main/Page", "http://a.org/wiki/A_b%3F/C%22"),
+        ("http://a.org/w/index.php/Main_Page", "http://a.org/w/index.php/A_b%3F/C%22"),
+        ("http://a.org/index.php?title=Main_Page", "http://a.org/index.php?title=A_b%3F/C%22"),
+        ("https://a.org:8080/Main", "https://a.org:8080/A_b%3F/C%22"),
+        ("", None),
+        ("javascript:alert(1)", None),
+        ("//a.org/wiki/Main", None),
+        ("ftp://a.org/wiki/M", None),
+        ("https:///wiki/Main", None),
+        ("https://user@a.org/wiki/M", None),
+        ("https://a.org/wi ki/M", None),
+        ("https://a.org", None),
+        ("https://[x/wiki/M", None),
+        ("https://ä.org/wiki/M", None),
+    ],
+)
 def test_addresses_come_from_the_base_alone(base: str, url: str | None) -> None:
     assert page_url(base, 'A b?/C"') == url
     assert page_url(base, "") is None
