@@ -19,7 +19,7 @@ from transforms.beam.files import Found
 from transforms.beam.ingest import IngestPart
 
 MODEL = Path(os.environ.get("WINNOW_LANGUAGE_MODEL") or Path.home() / ".cache" / "winnow" / "lid.176.ftz")
-TEXTS = ["The cat sat on the mat.", "Der Hund liegt\nim Garten.", "Les enfants jouent.", "猫は好き。", "</s> x"]
+TEXTS = ["The cat sat on the mat.", "Der Hund liegt\nim Garten.", "Les enfants jouent.", "猫は好きです。", "</s>"]
 
 
 def planned(engine: LanguageEngine, path: Path):
