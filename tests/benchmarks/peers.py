@@ -170,7 +170,10 @@ def install(folder: Path) -> tuple[dict[str, Path], list[Failure]]:
 
 def compare(pythons: dict[str, Path], *, inputs: Path, rounds: int) -> tuple[list[Run], list[Failure]]:
     """All runs, in turn. A failure is kept and the rest goes on."""
-    run(pythons[WINNOW], WINNOW, "prepare", number=0, inputs=inputs)
+    try:
+        run(pythons[WINNOW], WINNOW, "prepare", number=0, inputs=inputs)
+    except (subprocess.SubprocessError, OSError, ValueError) as error:
+        sys.exit(f"winnow itself does not run: {why(error)}")
     runs, failures = [], []
     absent = frozenset(tool for task in TASKS for tool in task.tools) - pythons.keys()
     for task, number, tool in schedule(TASKS, rounds=rounds, absent=absent):
