@@ -177,11 +177,13 @@ def compare(pythons: dict[str, Path], *, inputs: Path, rounds: int) -> tuple[lis
     runs, failures = [], []
     absent = frozenset(tool for task in TASKS for tool in task.tools) - pythons.keys()
     for task, number, tool in schedule(TASKS, rounds=rounds, absent=absent):
-        print(f"{task.name}, {tool}, round {number + 1} of {rounds}", file=sys.stderr)
+        print(f"round {number + 1} of {rounds}, {task.name}, {tool}:", end=" ", file=sys.stderr, flush=True)
         try:
             runs.append(run(pythons[tool], tool, task.name, number=number, inputs=inputs))
+            print(f"{runs[-1].cpu_s:.3g} CPU s", file=sys.stderr)
         except (subprocess.SubprocessError, OSError, ValueError) as error:
             failures.append(Failure(tool=tool, task=task.name, reason=why(error)))
+            print(failures[-1].reason, file=sys.stderr)
     return runs, failures
 
 

@@ -136,10 +136,10 @@ def test_what_cannot_be_installed_has_its_reason(peers, monkeypatch, tmp_path):
 
 
 def test_a_run_that_fails_has_its_reason_and_the_rest_goes_on(peers, monkeypatch, tmp_path):
-    def run(python: Path, tool: str, task: str, *, number: int, inputs: Path) -> str:
+    def run(python: Path, tool: str, task: str, *, number: int, inputs: Path) -> object:
         if (tool, number) == ("tiktoken", 1):
             raise subprocess.CalledProcessError(1, ["watch"], stderr="Traceback\nKeyError: 'x'\n")
-        return f"{task} {tool} {number}"
+        return a_run(peers, tool, number, 1, task=task)
 
     monkeypatch.setattr(peers, "run", run)
     tools = {tool: tmp_path for task in peers.TASKS for tool in task.tools}
