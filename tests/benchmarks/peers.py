@@ -33,8 +33,8 @@ ROOT = Path(__file__).parents[2]
 PAGES, DOCUMENTS, WARM_UP = 500, 3000, 5
 """What is cut from the start of docs.warc.gz, twice, and of docs.jsonl.gz: the whole table then takes some minutes."""
 PIP = "pip==26.3"
-INSTALL_LIMIT_S, RUN_LIMIT_S = 1200, 900
-"""Only so that a tool that hangs does not keep the others from the table."""
+INSTALL_LIMIT_S = 1200
+"""Only so that a registry that hangs does not keep the other tools from the table."""
 TASKS = (
     Task(name="extract", title="HTML to main text", tools=(WINNOW, "trafilatura"),
          note="winnow's extractor is resiliparse, and its time includes inflation, WARC, HTTP and charset; trafilatura "
@@ -47,20 +47,27 @@ TASKS = (
     Task(name="learn", title="BPE of 32,000", tools=(WINNOW, "tokenizers"),
          note="of texts in memory, split as GPT-2 does; the same digest is the same merges in the same order."),
     Task(name="encode", title="encoding with that BPE", tools=(WINNOW, "tokenizers", "tiktoken"),
-         note="winnow's encoder is whatever its requirements.lock has. tiktoken is given winnow's vocabulary, since its "
+         note="winnow's encoder is what its requirements.lock has. tiktoken is given winnow's vocabulary, since its "
               "own would be downloaded. The same digest is the same ids."),
 )
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS")
-SETTINGS = {**dict.fromkeys(THREADS, "1"), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}
+SETTINGS = {
+    **dict.fromkeys(THREADS, "1"), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0",
+}
 """One thread, no downloads, and sets in the same order in each run."""
 
 
 def records(stream: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
     """(whole record, page) of each response of an inflated WARC of responses whose headers give the length."""
-    while head := b"".join(iter(stream.readline, b"\r\n")):
-        [length] = [int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-        block = stream.read(length)
-        yield head + b"\r\n" + block + stream.read(4), block.partition(b"\r\n\r\n")[2]
+    head, length = b"", 0
+    for line in iter(stream.readline, b""):
+        head += line
+        if line.lower().startswith(b"content-length:"):
+            length = int(line[15:])
+        if line == b"\r\n":
+            block = stream.read(length)
+            yield head + block + stream.read(4), block.partition(b"\r\n\r\n")[2]
+            head = b""
 
 
 def cut(corpus: Path, inputs: Path) -> None:
@@ -88,7 +95,7 @@ def installed(tool: str, folder: Path) -> Path:
     if stamp.is_file() and stamp.read_text() == digest:
         return python
     shutil.rmtree(folder / tool, ignore_errors=True)
-    pip = [str(python), "-m", "pip", "install", "--quiet"]
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--only-binary=:all:"]
     for command in ([sys.executable, "-m", "venv", str(folder / tool)], [*pip, PIP], [*pip, "-r", str(wanted)]):
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=INSTALL_LIMIT_S)
     stamp.write_text(digest)
@@ -111,7 +118,7 @@ def run(python: Path, tool: str, task: str, *, number: int, inputs: Path) -> Run
         settings["PYTHONPATH"] = str(ROOT) if tool == WINNOW else ""
         done = subprocess.run(
             [*watch, task, str(inputs), scratch], cwd=scratch, check=True, capture_output=True, text=True,
-            timeout=RUN_LIMIT_S, env=settings,
+            env=settings,
         )
     *_, told, whole = done.stdout.strip().splitlines()
     figures = json.loads(told)
@@ -163,15 +170,20 @@ def install(folder: Path) -> tuple[dict[str, Path], list[Failure]]:
 
 def compare(pythons: dict[str, Path], *, inputs: Path, rounds: int) -> tuple[list[Run], list[Failure]]:
     """All runs, in turn. A failure is kept and the rest goes on."""
-    run(pythons[WINNOW], WINNOW, "prepare", number=0, inputs=inputs)
+    try:
+        run(pythons[WINNOW], WINNOW, "prepare", number=0, inputs=inputs)
+    except (subprocess.SubprocessError, OSError, ValueError) as error:
+        sys.exit(f"winnow itself does not run: {why(error)}")
     runs, failures = [], []
     absent = frozenset(tool for task in TASKS for tool in task.tools) - pythons.keys()
     for task, number, tool in schedule(TASKS, rounds=rounds, absent=absent):
-        print(f"{task.name}, {tool}, round {number + 1} of {rounds}", file=sys.stderr)
+        print(f"round {number + 1} of {rounds}, {task.name}, {tool}:", end=" ", file=sys.stderr, flush=True)
         try:
             runs.append(run(pythons[tool], tool, task.name, number=number, inputs=inputs))
+            print(f"{runs[-1].cpu_s:.3g} CPU s", file=sys.stderr)
         except (subprocess.SubprocessError, OSError, ValueError) as error:
             failures.append(Failure(tool=tool, task=task.name, reason=why(error)))
+            print(failures[-1].reason, file=sys.stderr)
     return runs, failures
 
 
