@@ -258,7 +258,8 @@ def test_memory_does_not_grow_with_the_row_group() -> None:
     rows = 40_000
     text = pa.array([f"{k} " * 1000 for k in range(100)] * (rows // 100))
     out = io.BytesIO()
-    pq.write_table(pa.table({"text": text}), out, row_group_size=rows, use_dictionary=False, data_page_size=1 << 18)
+    pq.write_table(pa.table({"text": text}), out, row_group_size=rows, use_dictionary=False, data_page_size=1 << 18,
+                   compression="none")
     data = out.getvalue()
     del text
     before = pa.total_allocated_bytes()
