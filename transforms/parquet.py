@@ -16,6 +16,7 @@ from schemas.recipes import Extract
 from transforms.jsonl import page_of
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, RecordError, Skipped
 from transforms.parquet_columns import columns_of, values_of
+from transforms.parquet_footer import RowGroup, row_groups
 
 MAGIC = b"PAR1"
 _ROWS = 64
@@ -34,14 +35,14 @@ def read_parquet(raw: BinaryIO, *, extract: Extract, start: int = 0, end: int | 
     try:
         file = _open(source, size)
         columns = columns_of(file.schema_arrow)
-        groups = _groups(file.metadata, size)
+        groups = row_groups(_footer(source, size), size=size)
     except RecordError as error:
         if start == 0:
             yield _lost(error, offset=0, row=0, length=size, record=_head(source))
         return
-    for number, first, length in groups:
-        if start <= first and (end is None or first < end):
-            yield from _rows(source, file, number, columns, first, length, extract=extract)
+    for group in groups:
+        if start <= group.first and (end is None or group.first < end):
+            yield from _rows(source, file, group, columns, extract=extract)
 
 
 class _Source:
@@ -90,42 +91,35 @@ def _open(source: _Source, size: int) -> pq.ParquetFile:
         raise source.judge(error) from error
 
 
-def _groups(metadata: pq.FileMetaData, size: int) -> list[tuple[int, int, int]]:
-    """(number, first byte, bytes) of each row group that has rows. Raises RecordError `bad_parquet` where two start at
-    one byte, since their rows would have the same positions."""
-    groups = []
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        chunks = [group.column(k) for k in range(group.num_columns)]
-        first = min(c.dictionary_page_offset or c.data_page_offset for c in chunks)
-        if group.num_rows:
-            groups.append((number, first, sum(c.total_compressed_size for c in chunks)))
-    starts = [first for _, first, _ in groups]
-    if len(set(starts)) < len(starts) or not all(0 < first < size for first in starts):
-        raise RecordError("bad_parquet", f"the footer has row groups start at {starts[:20]} in {size} bytes")
-    return groups
+def _footer(source: _Source, size: int) -> bytes:
+    source.seek(size - 8)
+    length = int.from_bytes(source.read(4), "little")
+    source.seek(max(size - 8 - length, 0))
+    return source.read(length)
 
 
 def _rows(
-    source: _Source, file: pq.ParquetFile, number: int, columns: list[str], first: int, length: int, *, extract: Extract
+    source: _Source, file: pq.ParquetFile, group: RowGroup, columns: list[str], *, extract: Extract
 ) -> Iterator[Outcome]:
     """The outcomes of one row group."""
     row = 0
     try:
-        for values in _batches(source, file, number, columns):
+        for values in _batches(source, file, group, columns):
             for cells in zip(*values, strict=True):
                 fields = dict(zip(columns, cells, strict=True))
-                yield _outcome(fields, offset=first, inner_offset=row, extract=extract)
+                yield _outcome(fields, offset=group.first, inner_offset=row, extract=extract)
                 row += 1
     except RecordError as error:
-        yield _lost(error, offset=first, row=row, length=length, record=b"")
+        yield _lost(error, offset=group.first, row=row, length=group.length, record=b"")
 
 
-def _batches(source: _Source, file: pq.ParquetFile, number: int, columns: list[str]) -> Iterator[list[list[Any]]]:
+def _batches(source: _Source, file: pq.ParquetFile, group: RowGroup, columns: list[str]) -> Iterator[list[list[Any]]]:
     """The cells of a row group, column by column, some rows at a time. Raises RecordError `bad_parquet`."""
-    lacking = file.metadata.row_group(number).num_rows
+    lacking = group.rows
     try:
-        for batch in file.iter_batches(batch_size=_ROWS, row_groups=[number], columns=columns, use_threads=False):
+        for batch in file.iter_batches(
+            batch_size=_ROWS, row_groups=[group.number], columns=columns, use_threads=False
+        ):
             lacking -= batch.num_rows
             yield [values_of(batch.column(batch.schema.get_field_index(name))) for name in columns]
     except (pa.ArrowException, OSError, ValueError) as error:
