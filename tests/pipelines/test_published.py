@@ -58,12 +58,13 @@ def test_a_recipe_has_the_published_numbers_in_the_published_order(name):
 
 
 def test_no_recipe_is_left_out():
-    assert EXPECTED.keys() == RECIPES.keys()
+    ours = {"wikipedia"}  # no publication's
+    assert EXPECTED.keys() == RECIPES.keys() - ours
 
 
 @pytest.fixture(scope="module")
 def fate():
-    model = language_model(language_model_path())
+    model = language_model(language_model_path(), engine="kernel")
 
     def of(text: str, recipe: str) -> str | None:
         page = Page(offset=0, inner_offset=0, text=text)

@@ -23,7 +23,7 @@ MALFORMED = {
     "aut-issue-514.warc": "http_status:1 page:1 =metadata:1 =request:2 =resource:2 =warcinfo:1",
     "cc-main-2016-50-lf-only.warc.gz": "=warcinfo:1 truncated:1",
     "cc-main-2016-50-lf-only.warc.wat.gz": "=warcinfo:1 truncated:1",
-    "gensim-bgwiki-utf16.xml.bz2": "unknown_format:1",
+    "gensim-bgwiki-utf16.xml.bz2": "page:1 wiki_namespace:2",
     "iipc-blackbook-truncated.arc": "unknown_format:1",
     "iipc-double-single-inflate-error.gz": "truncated:1",
     "iipc-lf-only-link-extraction-test.warc": "empty_text:1 page:6 =warcinfo:1",
@@ -81,6 +81,8 @@ def test_damaged_files_end_well(data_folder: Path) -> None:
         try:
             assert len(letters) == sum(1 for _ in ArchiveIterator(io.BytesIO(data), parse_http=False))
         except OSError:
+            if path.name == "gensim-bgwiki-utf16.xml.bz2":  # a good dump of three pages: no WARC, and not damaged
+                continue
             assert name(letters[-1]) in ("truncated", "unknown_format")  # fastwarc cannot read all of it either
         for letter in letters:
             if isinstance(letter, DeadLetter) and letter.reason in ("truncated", "unknown_format"):
