@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from schemas.recipes import Extract
 from transforms.archive import read_archive
 from transforms.inflate import Inflated
-from transforms.outcomes import DeadLetter, Outcome, Page
+from transforms.outcomes import DeadLetter, Outcome, Page, RecordError
 from transforms.parquet import read_parquet
+from transforms.parquet_footer import row_groups
 
 TEXTS = [f"Text {k}. " * 20 + "end" for k in range(10)]
 
@@ -208,22 +209,31 @@ def test_a_footer_that_contradicts_itself_does_not_end_the_process(at: int, flip
     assert len(done.stdout.split()) == 80
 
 
+def thrift_group(first: int, rows: int) -> bytes:
+    """A RowGroup of one column, as thrift's compact protocol has it: fields 7 and 9 of the column, then the rows."""
+    chunk = b"\x3c" + b"\x76\x0a" + b"\x26" + bytes([first << 1]) + b"\0" + b"\0"
+    return b"\x19\x1c" + chunk + b"\x26" + bytes([rows << 1]) + b"\0"
+
+
 def test_row_groups_at_one_place_are_refused() -> None:
     """A footer may say so; the rows would have one id."""
-    data = parquet(rows=5, text=["same"] * 5 + ["sale"] * 5)
-    first, second = group_starts(data)
-    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
 
-    def varint(n: int) -> bytes:
-        n, out = n << 1, b""
-        while n > 127:
-            out, n = out + bytes([n & 127 | 128]), n >> 7
-        return out + bytes([n])
+    def footer(*groups: bytes) -> bytes:
+        return b"\x49" + bytes([len(groups) << 4 | 12]) + b"".join(groups) + b"\0"
 
-    moved = data[:footer] + data[footer:].replace(varint(second), varint(first).ljust(len(varint(second)), b"\0"))
-    assert len(varint(first)) <= len(varint(second))
-    found = outcomes(moved)
-    assert [name(o) for o in found] == ["bad_parquet"]
+    found = row_groups(footer(thrift_group(4, 2), thrift_group(9, 0), thrift_group(20, 3)), size=50)
+    assert [(g.number, g.first, g.length, g.rows) for g in found] == [(0, 4, 5, 2), (2, 20, 5, 3)]
+    for bad in ((4, 4), (4, 50), (0, 4)):
+        with pytest.raises(RecordError, match="row groups start at"):
+            row_groups(footer(*(thrift_group(first, 1) for first in bad)), size=50)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_footer_or_are_refused(footer: bytes) -> None:
+    try:
+        row_groups(footer, size=100)
+    except RecordError as error:
+        assert error.reason == "bad_parquet"
 
 
 def test_the_storages_own_errors_are_not_taken_for_damage() -> None:

@@ -104,6 +104,15 @@ def test_an_empty_block_before_the_last() -> None:
     assert (read_all(stream), stream.damage) == (b"abc", None)
 
 
+def test_a_block_of_one_byte_repeated() -> None:
+    header = (100 << 3 | 1 << 1).to_bytes(3, "little")
+    whole = b"\x28\xb5\x2f\xfd" + b"\x00\x58" + header + b"x" + b"\x19\0\0" + b"abc"
+    assert zstandard.ZstdDecompressor().decompressobj().decompress(whole) == b"x" * 100 + b"abc"
+    for step in (1, 10**6):
+        stream = Inflated(Dribble(whole + whole, step))
+        assert (read_all(stream), stream.damage) == ((b"x" * 100 + b"abc") * 2, None)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_dictionary_at_the_start_is_that_of_every_frame(packed: bool) -> None:
     """As IIPC's draft has it, the dictionary compressed or not."""
