@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.fingerprints import library_versions, stage_fingerprint
+from pipelines.local import scratch_folder
 from pipelines.options import Options, parse
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
@@ -16,6 +17,7 @@ from schemas.records import Manifest
 from schemas.stages import DEDUPE, INGEST
 from transforms.beam.dedupe import Dedupe, DedupeSettings
 from transforms.beam.parts import PlannedPart, WriteManifest
+from transforms.beam.spill import Spill
 from transforms.identity import fingerprint
 
 CODE = "transforms.beam.dedupe"
@@ -29,15 +31,17 @@ def run(argv: Sequence[str] | None) -> None:
 
 
 def dedupe(options: Options, settings: Settings) -> Manifest:
-    digests = settings.list_digests()
-    how = DedupeSettings(
-        out=options.output, recipe=settings.recipe, recipes=settings.sources, list_digests=digests
-    )
+    planned = work(settings, needed(options.output, INGEST))
+    with scratch_folder(options) as scratch:
+        how = DedupeSettings(
+            out=options.output, recipe=settings.recipe, recipes=settings.sources,
+            list_digests=settings.list_digests(), spill=Spill(folder=scratch),
+        )
 
-    def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
-        plan | Dedupe(how) | WriteManifest(options.output, blank)
+        def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
+            plan | Dedupe(how) | WriteManifest(options.output, blank)
 
-    return run_stage(options, work(settings, needed(options.output, INGEST)), graph)
+        return run_stage(options, planned, graph)
 
 
 def work(settings: Settings, documents: Manifest) -> Work:

@@ -10,8 +10,10 @@ import contextlib
 import logging
 import os
 import shlex
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -38,6 +40,24 @@ def local_runner(options: Options) -> FnApiRunner:
     log = os.path.join(options.output, "workers.log") if files.is_local(options.output) else os.devnull
     command = f"exec {shlex.quote(sys.executable)} -m apache_beam.runners.worker.sdk_worker_main 2>>{shlex.quote(log)}"
     return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(command))
+
+
+@contextlib.contextmanager
+def scratch_folder(options: Options) -> Iterator[str | None]:
+    """A folder for what crosses the local runner's shuffles, removed at the end; None where a cluster runs. One that a
+    killed run left behind is removed first."""
+    if not options.local:
+        yield None
+    elif not files.is_local(options.output):
+        with tempfile.TemporaryDirectory(prefix="winnow-") as folder:
+            yield folder
+    else:
+        folder = os.path.join(options.output, "scratch")
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,14 +23,14 @@ from schemas.stages import DEDUPE
 from transforms import duplicates as pure
 from transforms.beam.lists import url_lists
 from transforms.beam.parts import PlannedPart, commit, committed, largest_first
+from transforms.beam.spill import Block, Spill
 from transforms.beam.tables import read_table, write_table
 from transforms.filtering import EXACT, NEAR
 from transforms.rules import DECISION_COLUMNS, drop_reasons
 from transforms.signatures import bands
 
-COLUMN_ROWS = 1 << 16
-"""Rows a batch when only columns of numbers are read: some 50 MB with signatures."""
-Block = tuple[int, bytes]
+COLUMN_ROWS = 1 << 13
+"""Rows a batch when only columns of numbers are read: some 10 MB with signatures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,7 @@ class DedupeSettings:
     recipe: Recipe
     recipes: dict[str, Recipe]
     partitions: int = 64
+    spill: Spill = field(default_factory=Spill)
     list_digests: dict[str, str] = field(default_factory=dict)
     """Of the sources whose recipe has lists of addresses."""
 
@@ -59,17 +60,17 @@ class Dedupe(beam.PTransform):
         forest = (
             parts
             | "spread" >> beam.Reshuffle()
-            | "buckets" >> beam.FlatMap(bucket_blocks, settings).with_output_types(Block)
+            | "buckets" >> beam.FlatMap(_kept, bucket_blocks, settings).with_output_types(Block)
             | "gather buckets" >> beam.GroupByKey()
-            | "edges" >> beam.Map(_edges).with_output_types(bytes)
+            | "edges" >> beam.Map(_edges, settings.spill).with_output_types(bytes)
             | "one forest" >> beam.CombineGlobally(Forest()).with_fanout(16)
         )
         members = (
             {"part": keyed, "rows": forest | "rows by part" >> beam.FlatMap(rows_by_part).with_output_types(Block)}
             | "rows to parts" >> beam.CoGroupByKey()
-            | "members" >> beam.FlatMap(member_blocks, settings).with_output_types(Block)
+            | "members" >> beam.FlatMap(_kept, member_blocks, settings).with_output_types(Block)
             | "gather clusters" >> beam.GroupByKey()
-            | "verdicts" >> beam.FlatMap(_verdict_blocks).with_output_types(Block)
+            | "verdicts" >> beam.FlatMap(_kept, _verdict_blocks, settings).with_output_types(Block)
         )
         return (
             {"part": keyed, "verdicts": members}
@@ -170,7 +171,7 @@ def _write_part(item: tuple[int, dict[str, list[Any]]], settings: DedupeSettings
     if record:
         return record
     ids = [batch.column("id") for _, batch in _read(part, settings, ["id"])]
-    batch = duplicate_rows(blocks, pa.chunked_array(ids, pa.binary(16)).combine_chunks())
+    batch = duplicate_rows(settings.spill.load(blocks), pa.chunked_array(ids, pa.binary(16)).combine_chunks())
     output = write_table(settings.out, f"{DEDUPE.folder}/{part.part}.parquet", [batch], DUPLICATES)
     lost = batch.filter(pc.invert(batch.column("survivor"))).column("exact").to_pylist()
     reasons = Counter(EXACT if exact else NEAR for exact in lost)
@@ -197,12 +198,19 @@ def _numbered(part: PlannedPart) -> tuple[int, PlannedPart]:
     return part.number, part
 
 
-def _edges(item: tuple[int, Iterable[bytes]]) -> bytes:
-    return pure.edges_of_buckets(item[1]).tobytes()
+def _kept(
+    item: Any, blocks: Callable[[Any, DedupeSettings], Iterator[Block]], settings: DedupeSettings
+) -> Iterator[Block]:
+    return settings.spill.keep(blocks(item, settings))
 
 
-def _verdict_blocks(item: tuple[int, Iterable[bytes]]) -> Iterator[Block]:
-    found = pure.verdicts(item[1])
+def _edges(item: tuple[int, Iterable[bytes]], spill: Spill) -> bytes:
+    return pure.edges_of_buckets(spill.load(item[1])).tobytes()
+
+
+def _verdict_blocks(item: tuple[int, Iterable[bytes]], settings: DedupeSettings) -> Iterator[Block]:
+    """(part number, packed VERDICT rows) of the clusters of a partition."""
+    found = pure.verdicts(settings.spill.load(item[1]))
     parts, _ = pure.part_and_row(found["node"])
     yield from pure.blocks_by(parts, found)
 

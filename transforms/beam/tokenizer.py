@@ -42,12 +42,15 @@ class CountPart:
     def __call__(self, part: PlannedPart) -> PartRecord:
         clean = Output(**part.work["clean"])
         sampled = 0
-        tables = []
-        for batch in read_table(self.out, clean, columns=["id", "text"], rows=self.batch_rows):
-            texts = batch.filter(self._sample(batch.column("id"))).column("text")
-            sampled += len(texts)
-            tables.append(count_pretokens(texts))
-        counts = add_counts(tables)
+
+        def tables() -> Iterator[pa.RecordBatch]:
+            nonlocal sampled
+            for batch in read_table(self.out, clean, columns=["id", "text"], rows=self.batch_rows):
+                texts = batch.filter(self._sample(batch.column("id"))).column("text")
+                sampled += len(texts)
+                yield count_pretokens(texts)
+
+        counts = add_counts(tables())
         output = write_table(self.out, f"{TOKENIZER.folder}/{part.part}.parquet", [counts], COUNTS)
         left_out = {"not_sampled": clean.rows - sampled} if sampled < clean.rows else {}
         return PartRecord(
