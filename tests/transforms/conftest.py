@@ -18,6 +18,11 @@ import numpy as np
 import pytest
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
+from schemas.recipes import Extract
+from transforms.archive import read_archive
+from transforms.inflate import Inflated
+from transforms.outcomes import Page
+
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 MISSING = f"the real test data is not at {DATA}"
 
@@ -57,6 +62,24 @@ def articles() -> list[str]:
     return [page["articleBody"] for page in gold.values()]
 
 
+def extracted(*patterns: str) -> list[str]:
+    """What our own readers make of archives: texts as the signals meet them."""
+    texts = []
+    for path in sorted(found for pattern in patterns for found in DATA.glob(pattern)):
+        with path.open("rb") as file:
+            outcomes = read_archive(Inflated(file), extract=Extract())
+            texts += [outcome.text for outcome in outcomes if isinstance(outcome, Page)]
+    return texts
+
+
+def benchmark() -> list[str]:
+    """The documents of the benchmark corpus."""
+    path = Path(os.environ.get("WINNOW_BENCH", "")) / "docs.jsonl.gz"
+    if not path.is_file():
+        pytest.skip("NO BENCHMARK CORPUS: python tests/benchmarks/corpus.py FOLDER, then set WINNOW_BENCH=FOLDER")
+    return json_lines(path)
+
+
 CORPORA: dict[str, Callable[[], list[str]]] = {
     "wet": wet,
     "news": lambda: json_lines(DATA / "dedupe" / "parkr-ndd-100docs.jsonl.gz"),
@@ -64,7 +87,10 @@ CORPORA: dict[str, Callable[[], list[str]]] = {
     "sentences": lambda: tsv(DATA / "langid" / "lingua-sentences-75lang-first200.tsv.xz", 1),
     "declarations": declarations,
     "articles": articles,
+    "archives": lambda: extracted("warc/*.warc.gz", "wet/*.wet.gz"),
     "tatoeba": lambda: tsv(DATA / "langid" / "tatoeba-nonascii-CC0.tsv.xz", 2),
+    "wikis": lambda: extracted("wikipedia/*.xml.bz2"),
+    "benchmark": benchmark,
 }
 
 
@@ -75,7 +101,7 @@ def load(name: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def corpus() -> Callable[[str], list[str]]:
-    """The texts of a corpus by name: wet, news, licences, sentences, declarations, articles or tatoeba."""
+    """The texts of a corpus by its name in CORPORA."""
     if not DATA.is_dir():
         pytest.skip(MISSING)
     return load

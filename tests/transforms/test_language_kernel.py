@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import subprocess
@@ -18,15 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.recipes import Extract
-from transforms.archive import read_archive
-from transforms.inflate import Inflated
 from transforms.language import identify
 from transforms.language_kernel import WORDS, best_labels
 from transforms.language_model import parse_model
 from transforms.language_tables import KernelModel
 from transforms.language_tree import best_leaf, exponential, logarithm
-from transforms.outcomes import Page
 
 ROOT = Path(__file__).parents[2]
 Pair = tuple[KernelModel, Any]
@@ -61,26 +56,16 @@ def check(texts: Sequence[str], models: Pair) -> None:
     assert len(texts) < 1000 or (apart > 0).mean() <= 0.01
 
 
-@pytest.mark.parametrize("name", ["sentences", "declarations", "wet", "news", "licences", "articles"])
+@pytest.mark.parametrize("name", ["sentences", "declarations", "wet", "news", "licences", "articles", "archives"])
 def test_real_texts(name: str, corpus: Callable[[str], list[str]], lid: Pair) -> None:
     check(corpus(name), lid)
 
 
 @pytest.mark.slow
-def test_tatoeba(corpus: Callable[[str], list[str]], lid: Pair) -> None:
-    texts = corpus("tatoeba")
-    assert len(texts) > 125_000
-    check(texts, lid)
-
-
-def test_real_archives(data_folder: Path, lid: Pair) -> None:
-    texts = []
-    for path in sorted(data_folder.glob("w*/*.gz")):
-        if path.name.endswith((".warc.gz", ".wet.gz")):
-            outcomes = read_archive(Inflated(io.BytesIO(path.read_bytes())), extract=Extract())
-            texts += [page.text for page in outcomes if isinstance(page, Page)]
-    assert len(texts) > 250
-    check(texts, lid)
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", ["tatoeba", "wikis", "benchmark"])
+def test_many_texts(name: str, corpus: Callable[[str], list[str]], lid: Pair) -> None:
+    check(corpus(name), lid)
 
 
 EDGES = [

@@ -268,14 +268,16 @@ def test_one_wrong_or_null_signature_is_refused():
         bands(pa.array([b"x" * 8, None]), bands=1, rows=2)
 
 
-@pytest.mark.parametrize("name", ["wet", "news", "licences", "sentences", "declarations", "articles"])
+@pytest.mark.parametrize("name", ["wet", "news", "licences", "sentences", "declarations", "articles", "archives"])
 def test_real_texts_agree_with_datasketch(name, corpus):
     assert disagreements(corpus(name)) == []
 
 
 @pytest.mark.slow
-def test_all_of_tatoeba_agrees_with_datasketch(corpus):
-    assert disagreements(corpus("tatoeba")) == []
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", ["tatoeba", "wikis", "benchmark"])
+def test_many_texts_agree_with_datasketch(name, corpus):
+    assert disagreements(corpus(name)) == []
 
 
 @pytest.fixture(scope="module")
