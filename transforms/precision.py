@@ -18,12 +18,15 @@ from transforms.outcomes import RecordError
 MAX_BYTES = 8 << 20
 """Of UTF-8. libxml2 ends a text, and with it the page, at 10,000,000 bytes."""
 MAX_ELEMENTS = 50_000
-"""Of 611 real pages of up to 2 MB none has more than 3,300. At the limit, nested to theirs, a page takes 15 s."""
+"""Of 611 real pages none has more than 3,300. At this limit and that of depth, the slowest page tried took 11 s."""
 MAX_DEPTH = 128
 """Real pages: 51. libxml2 ends a page at 256; trafilatura takes two frames of Python's 1,000 for a level."""
 MAX_ATTRIBUTES = 1_000
 """Of one element; real pages: 37. Time grows with their square: 100,000 take 14 s to parse."""
 
+_STEP = 64 << 10
+_CLOSED_HTML = re.compile(r"(<html\b[^<>]*)/>", re.IGNORECASE)
+"""To browsers the same as <html>, to libxml2 the end of the page."""
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that no XML text can hold, so that trafilatura would discard the page for one of them."""
 _REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));?")
@@ -34,14 +37,17 @@ def precise_text(page: str) -> str:
     Comments of readers are left out. Characters are composed (NFC). Raises RecordError `extractor_limit` for a page
     beyond the limits above, `extractor_failed` where the library fails; RunError if it is not installed."""
     trafilatura, etree, html = _libraries()
-    page = _FORBIDDEN.sub("", page.replace("\f", " "))
+    page = _CLOSED_HTML.sub(r"\1>", _FORBIDDEN.sub("", page.replace("\f", " ")), count=1)
     data = _REFERENCE.sub(_allowed, page).encode()
     if len(data) > MAX_BYTES:
         raise RecordError("extractor_limit", f"{len(data)} bytes of HTML, more than {MAX_BYTES}")
     if not data.strip():
         return ""
     try:
-        etree.fromstring(data, parser=etree.HTMLParser(target=_Bounds(), encoding="utf-8"))
+        counting = etree.HTMLParser(target=_Bounds(), encoding="utf-8")
+        for k in range(0, len(data), _STEP):  # what goes too far is noticed between two steps only
+            counting.feed(data[k : k + _STEP])
+        counting.close()
         parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, collect_ids=False)
         tree = etree.fromstring(data, parser=parser)
         if limits := [entry for entry in parser.error_log if entry.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT]:
