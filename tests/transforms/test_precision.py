@@ -131,7 +131,7 @@ def test_odd_pages_take_no_time(page: str) -> None:
 def test_the_deepest_page_needs_half_the_stack(tags: list[str]) -> None:
     """Else what comes of a page would depend on how deep its caller is."""
     opened = "".join(tags[k % len(tags)].join("<>") for k in range(MAX_DEPTH - 3))
-    page = f"<p>{LINE * 9}{opened}{LINE * 9}"
+    page = f"<p>{LINE * 9}</p>{opened}{LINE * 9}"
     here = precise_text(page)
 
     def deeper(frames: int) -> str:
