@@ -8,9 +8,13 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from schemas.errors import RunError
 from transforms.identity import fingerprint
 
 OURS = ("schemas", "transforms")
+ON_DEMAND: dict[str, tuple[str, ...]] = {"precision": ("justext", "lxml", "trafilatura")}
+"""By extractor, the libraries that only recipes asking for it use. They are in the plan keys of those sources alone.
+trafilatura reads with lxml, and asks justext for another opinion: the text depends on all three."""
 ROOT = Path(__file__).resolve().parents[1]
 """Where our packages lie, side by side."""
 
@@ -26,6 +30,18 @@ def stage_fingerprint(module: str) -> str:
 def library_versions(module: str) -> dict[str, str]:
     """Versions, by distribution, of the libraries under a stage's code, and of Python."""
     return _closure(module)[1]
+
+
+def extractor_versions(extractor: str) -> dict[str, str]:
+    """Versions of the libraries that an extractor needs beside those of the stage. Raises RunError if one is not
+    installed."""
+    try:
+        return {name: importlib.metadata.version(name) for name in ON_DEMAND.get(extractor, ())}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise RunError(
+            f"extract, extractor: {extractor!r} needs {error.name}, which is not installed. "
+            f"Run: python -m pip install 'winnow-data[{extractor}]'"
+        ) from error
 
 
 @cache
@@ -48,7 +64,8 @@ def _closure(module: str) -> tuple[dict[str, str], dict[str, str]]:
         sources[name] = fingerprint([text, tables])
         waiting += _imports(text)
     distributions = importlib.metadata.packages_distributions()
-    names = {d for i in imported - sys.stdlib_module_names for d in distributions.get(i, ())}
+    always = imported.difference(sys.stdlib_module_names, *ON_DEMAND.values())
+    names = {d for i in always for d in distributions.get(i, ())}
     versions = {name: importlib.metadata.version(name) for name in sorted(names)}
     versions["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
     return dict(sorted(sources.items())), versions

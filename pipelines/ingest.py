@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
-from pipelines.fingerprints import library_versions, stage_fingerprint
+from pipelines.fingerprints import extractor_versions, library_versions, stage_fingerprint
 from pipelines.inputs import InputFile, list_files, parse_input
 from pipelines.models import language_model_path
 from pipelines.options import Options, parse
@@ -43,6 +43,8 @@ def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
     found = list_files(inputs, output=options.output)
     sources = {f.source: named.get(f.source, recipe) for f in found}
     settings = Settings(recipe=recipe, sources=sources, part_bytes=options.part_bytes)
+    for chosen in sources.values():
+        extractor_versions(chosen.extract.extractor)
     for source, digest in settings.list_digests().items():
         url_lists(settings.sources[source].urls, digest)
     write_settings(options.output, settings)
@@ -69,8 +71,11 @@ def work(settings: Settings, found: list[InputFile]) -> Work:
     spans = spans_of(found, part_bytes=settings.part_bytes)
     parts = [_part(settings, file, span) for file, of_file in zip(found, spans, strict=True) for span in of_file]
     parts = [dataclasses.replace(p, number=k) for k, p in enumerate(sorted(parts, key=lambda p: p.part))]
+    libraries = dict(library_versions(CODE))
+    for recipe in settings.sources.values():
+        libraries |= extractor_versions(recipe.extract.extractor)
     return Work(
-        stage=INGEST, parts=parts, settings=None, libraries=library_versions(CODE),
+        stage=INGEST, parts=parts, settings=None, libraries=dict(sorted(libraries.items())),
         recipes={source: dataclasses.asdict(recipe.extract) for source, recipe in settings.sources.items()},
     )
 
@@ -79,7 +84,8 @@ def _part(settings: Settings, file: InputFile, span: Span | None) -> PlannedPart
     dedupe = settings.recipe.dedupe
     signature = [dedupe.ngram, dedupe.bands, dedupe.rows, dedupe.seed]
     extract = dataclasses.asdict(settings.sources[file.source].extract)
-    key = [file.source, file.name, file.found.identity, extract, signature, MODEL_SHA256, stage_fingerprint(CODE)]
+    code = [stage_fingerprint(CODE), extractor_versions(extract["extractor"])]
+    key = [file.source, file.name, file.found.identity, extract, signature, MODEL_SHA256, code]
     return PlannedPart(
         stage=INGEST.name, part=part_name(source=file.source, file=file.name, span=span),
         plan_key=fingerprint([*key, *(span or ())]), source=file.source, name=file.name, number=0,

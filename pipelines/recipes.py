@@ -82,6 +82,11 @@ def recipe_from(fields: dict[str, Any], *, where: str) -> Recipe:
     """A recipe from plain fields, as TOML or JSON holds them. Raises RunError at a wrong name, type or rule."""
     recipe: Recipe = _build(Recipe, fields, where)
     _check_numbers(recipe, where)
+    if recipe.extract.extractor == "precision" and not recipe.extract.main_content:
+        raise RunError(
+            f"{where}, extract: the extractor 'precision' gives main content only. Leave main_content = false out, or "
+            "take the extractor 'resiliparse'."
+        )
     check_rules(recipe)
     return recipe
 

@@ -20,6 +20,8 @@ PROVENANCE: tuple[Column, ...] = (
     Column(name="date", type=pa.timestamp("s", tz="UTC"), meaning="when it was fetched, or made", nullable=True),
     Column(name="media_type", type=pa.string(), meaning="MIME type the server declared, lower case", nullable=True),
     Column(name="charset", type=pa.string(), meaning="character encoding the bytes were read with", nullable=True),
+    Column(name="extractor", type=pa.string(), nullable=True,
+           meaning="library that made text of HTML or wikitext, and its version; null if the record was text already"),
 )
 TEXT = Column(name="text", type=pa.string(), meaning="main text, UTF-8")
 LANGUAGE: tuple[Column, ...] = (

@@ -36,6 +36,7 @@ def documents(
         pa.array([p.date for p in pages], pa.timestamp("s", tz="UTC")),
         pa.array([p.media_type for p in pages], pa.string()),
         pa.array([p.charset for p in pages], pa.string()),
+        pa.array([p.extractor for p in pages], pa.string()),
         text,
         language,
         confidence,

@@ -35,6 +35,7 @@ class Page:
     date: datetime | None = None
     media_type: str | None = None
     charset: str | None = None
+    extractor: str | None = None
 
 
 @dataclass(frozen=True)

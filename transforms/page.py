@@ -1,4 +1,4 @@
-"""Bytes of a page to its main text: the charset first, then resiliparse."""
+"""Bytes of a page to its main text: the charset first, then the recipe's extractor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding, detect_mime, map_encoding_to_html5
 
 from schemas.recipes import Extract
+from transforms.precision import precise_text
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 TEXT_TYPES = HTML_TYPES | {"text/plain"}
@@ -61,9 +62,12 @@ def decode(body: bytes, *, declared: str | None) -> tuple[str, str]:
 
 def page_text(body: bytes, *, media_type: str, declared: str | None, extract: Extract) -> tuple[str, str]:
     """(main text, charset): the text of a page, without link targets, alt texts, forms; lines ended by `\\n`, trimmed.
-    A page nested beyond sense gives all its text, since finding its main content would take hours."""
+    A page nested beyond sense gives all its text, since resiliparse would take hours to find its main content; the
+    extractor `precision` raises RecordError instead, see `transforms.precision`."""
     page, charset = decode(body, declared=declared)
-    if media_type in HTML_TYPES:
+    if media_type in HTML_TYPES and extract.extractor == "precision":
+        page = precise_text(page)
+    elif media_type in HTML_TYPES:
         main_content = extract.main_content and _nesting(page) <= _MAX_NESTING
         page = extract_plain_text(
             page, preserve_formatting=True, main_content=main_content, list_bullets=True, alt_texts=False,

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from schemas.recipes import Extract
+from transforms.extractors import html_extractor
 from transforms.inflate import Inflated
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
-from transforms.page import TEXT_TYPES, media_type_of, page_text, tidy
+from transforms.page import HTML_TYPES, TEXT_TYPES, media_type_of, page_text, tidy
 from transforms.response import Headers, Response, content_type, first, parse_response, read_headers
 
 _TYPES = frozenset(
@@ -119,8 +120,9 @@ def _page(headers: Headers, block: bytes, offset: int, inner_offset: int, *, ext
     if media_type not in TEXT_TYPES:
         return Skipped("media_type")
     if kind == "conversion":
-        text, charset = tidy(response.body.decode("utf-8", "replace")), "utf-8"
+        text, charset, extractor = tidy(response.body.decode("utf-8", "replace")), "utf-8", None
     else:
+        extractor = html_extractor(extract.extractor) if media_type in HTML_TYPES else None
         text, charset = page_text(response.body, media_type=media_type, declared=response.charset, extract=extract)
     if not text:
         return Skipped("empty_text")
@@ -128,7 +130,8 @@ def _page(headers: Headers, block: bytes, offset: int, inner_offset: int, *, ext
         return Skipped("text_too_long")
     return Page(
         offset=offset, inner_offset=inner_offset, text=text, charset=charset, media_type=media_type,
-        record_id=first(headers, "warc-record-id"), url=_url(headers), date=parse_date(first(headers, "warc-date")),
+        extractor=extractor, record_id=first(headers, "warc-record-id"), url=_url(headers),
+        date=parse_date(first(headers, "warc-date")),
     )
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from schemas.recipes import Extract
 from transforms.dump_xml import DumpError, DumpParser, RawPage, Site
+from transforms.extractors import named
 from transforms.inflate import Inflated
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, Skipped, lost_tail, parse_date
 from transforms.wikitext import readable
@@ -166,6 +167,7 @@ def _outcome(
         return Skipped("text_too_long")
     return Page(
         offset=offset, inner_offset=inner_offset, text=text, charset=charset, media_type="text/x-wiki",
+        extractor=named("mwparserfromhell"),
         record_id="/".join(filter(None, (fields.get("page_id"), fields.get("revision_id")))) or None,
         url=page_url(site.base, fields.get("title", "")), date=parse_date(fields.get("timestamp")),
     )

@@ -93,7 +93,11 @@ def size_of(texts: pa.Array) -> int:
 def test_archive_to_text(archive, pages):
     raw = sum(len(gzip.decompress(path.read_bytes())) for path in PAGES.glob("*.html.gz"))
     seconds = best(lambda: list(read_archive(Inflated(io.BytesIO(archive)), extract=Extract())))
-    tell("archive to text, MB of HTML", len(pages), raw, seconds)
+    pytest.importorskip("trafilatura", reason="pip install 'winnow-data[precision]' brings it")
+    precise = Extract(extractor="precision")
+    slower = best(lambda: list(read_archive(Inflated(io.BytesIO(archive)), extract=precise)))
+    tell("archive to text, MB of HTML", len(pages), raw, seconds, ("extractor precision", slower))
+    tell("the same, extractor precision", len(pages), raw, slower)
 
 
 def test_archive_framing(archive):

@@ -89,7 +89,16 @@ def test_every_field_of_a_file_arrives(file: Path) -> None:
     for name in ("urls", "extract", "dedupe", "tokenizer", "encode"):
         ours, default = getattr(found, name), getattr(Recipe(name="x"), name)
         for one in dataclasses.fields(ours):
+            if one.name == "extractor":  # its other value excludes main_content = false
+                continue
             assert getattr(ours, one.name) != getattr(default, one.name), "a field that the file above forgot"
+
+
+def test_a_file_chooses_the_extractor(file: Path) -> None:
+    file.write_text('base = "web-en"\n[extract]\nextractor = "precision"\n')
+    assert recipe_named(str(file)).extract == Extract(extractor="precision")
+    file.write_text('base = "web-en"\n')
+    assert recipe_named(str(file)).extract.extractor == "resiliparse"
 
 
 def test_a_file_can_say_what_web_en_says(file: Path) -> None:
@@ -134,6 +143,11 @@ def test_a_file_without_a_name_has_its_own(file: Path) -> None:
          "recipe FILE, extract, language_engine: must be 'kernel' or 'fasttext', not 'fastText'."),
         ("[extract]\nlanguage_engine = []",
          "recipe FILE, extract, language_engine: must be 'kernel' or 'fasttext', not []."),
+        ('[extract]\nextractor = "trafilatura"',
+         "recipe FILE, extract, extractor: must be 'resiliparse' or 'precision', not 'trafilatura'."),
+        ('[extract]\nextractor = "precision"\nmain_content = false',
+         "recipe FILE, extract: the extractor 'precision' gives main content only. Leave main_content = false out, or "
+         "take the extractor 'resiliparse'."),
         ("[extract]\nmain_content = 1", "recipe FILE, extract, main_content: must be true or false, not 1."),
         ('[[rules]]\ncolumn = "word_count"\nlow = "1"\nsource = ""',
          "recipe FILE, rules[0], low: must be a number, not '1'."),

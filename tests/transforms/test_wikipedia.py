@@ -7,6 +7,7 @@ import re
 import tracemalloc
 from collections import Counter
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,7 @@ def test_fields() -> None:
         date=datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC),
         media_type="text/x-wiki",
         charset="utf-8",
+        extractor=f"mwparserfromhell {version('mwparserfromhell')}",
     )
 
 

@@ -21,6 +21,7 @@ from transforms.beam.tables import TableWriter
 from transforms.inflate import Inflated
 from transforms.measure import batches, documents
 from transforms.outcomes import DeadLetter, Outcome, Page, Skipped
+from transforms.page import page_text
 from transforms.ranges import read_range
 
 
@@ -40,6 +41,8 @@ class IngestPart:
         for engine in sorted({extract.language_engine for extract in self.extracts.values()}):
             model = models.language_model(self.model, engine=engine)
             documents(warm, source="", file="", model=model, dedupe=self.dedupe)
+        for extract in self.extracts.values():
+            page_text(b"<p>loads the extractor</p>", media_type="text/html", declared=None, extract=extract)
 
     def __call__(self, part: PlannedPart) -> PartRecord:
         account = _Account()
