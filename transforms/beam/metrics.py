@@ -1,11 +1,10 @@
-"""What a part cost: OUT/metrics/<stage>/<part>.json, beside the run. Nothing decides by these files and no digest covers
-them, so they may hold a clock; what the run promises may not."""
+"""What a part cost: OUT/metrics/<stage>/<part>.json, beside the run. Nothing decides by these files and no digest
+covers them, so they may hold a clock; what the run promises may not."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import resource
 import sys
 import time
@@ -48,8 +47,7 @@ class Mark:
 
 
 def mark() -> Mark:
-    used = os.times()
-    return Mark(utc=now(), wall_s=time.monotonic(), cpu_s=used.user + used.system)
+    return Mark(utc=now(), wall_s=time.monotonic(), cpu_s=time.process_time())
 
 
 def now() -> str:
