@@ -57,7 +57,7 @@ def section(found: Sequence[Density]) -> Html:
         "languages do not blur them. More bytes a token is denser. A word is one of ",
         tag("code", {}, "word_count"), "; languages written without spaces have none to count.",
     )
-    parts = [tag("p", {}, *text), _table("Compression by language", by_language(found), sources=False)]
+    parts = [tag("h3", {}, "How densely it packs each language"), tag("p", {}, *text), _table("Compression by language", by_language(found), sources=False)]
     if len({d.source for d in found}) > 1:
         parts.append(_table("Compression by language and source", found, sources=True))
     return join(*parts)

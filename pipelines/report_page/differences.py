@@ -46,7 +46,7 @@ def differences(one: str, other: str) -> tuple[list[tuple[str, bool]], list[tupl
     for k, (what, a, b, c, d) in enumerate(codes):
         differs = what != "equal"
         for side, words in ((ours, left[a:b]), (theirs, right[c:d])):
-            shown = "".join(words) if differs else _elided(words, first=k == 0, last=k == len(codes) - 1)
+            shown = "".join(words) if differs else _elided(words, last=k == len(codes) - 1)
             if shown:
                 side.append((shown, differs))
     return ours, theirs
@@ -56,13 +56,11 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text)[:WORDS]
 
 
-def _elided(words: Sequence[str], *, first: bool, last: bool) -> str:
-    before, after = 0 if first else CONTEXT, 0 if last else CONTEXT
-    if first and last:
-        before = 4 * CONTEXT
-    if len(words) <= before + after + CONTEXT // 2:
+def _elided(words: Sequence[str], *, last: bool) -> str:
+    after = 0 if last else CONTEXT
+    if len(words) <= CONTEXT + after + CONTEXT // 2:
         return "".join(words)
-    return "".join(words[:before]) + " … " + "".join(words[len(words) - after :])
+    return "".join(words[:CONTEXT]) + " … " + "".join(words[len(words) - after :])
 
 
 def _cluster(cluster: Cluster) -> Html:
@@ -106,7 +104,8 @@ def _shown(pieces: Sequence[tuple[str, bool]]) -> list[Node]:
     for text, differs in pieces:
         cut = clip(text, left) if left > 0 else ""
         if cut:
-            nodes.append(tag("mark", {}, cut) if differs else cut)
+            bare = cut.rstrip()
+            nodes += [tag("mark", {}, bare), cut[len(bare) :]] if differs else [cut]
         left -= len(text)
     return nodes if left >= 0 else [*nodes, " …"]
 

@@ -98,7 +98,10 @@ def histogram(values: Values, rule: Rule) -> Histogram:
     bounds = _cuts(rule, whole=values.dtype.kind == "i")
     steps = values.dtype.kind == "i" and rule.column != "language_confidence"
     ordered = np.sort(values)
-    high = max([float(ordered[(99 * (len(ordered) - 1)) // 100]), *(1.25 * b for b in bounds), 1e-9])
+    most = float(ordered[(99 * (len(ordered) - 1)) // 100])
+    if not steps:
+        most = min(most, 3 * max(bounds))  # else a few strange documents would press the bounds into a corner
+    high = max(most, 1.25 * max(bounds), 1e-9)
     edges = _moved(_steps(high) if steps else _even(high), bounds)
     counts = np.diff(np.searchsorted(ordered, [-np.inf, *edges[1:-1], np.inf]))
     below = int(np.searchsorted(ordered, rule.low)) if rule.low is not None else 0

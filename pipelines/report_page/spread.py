@@ -97,7 +97,7 @@ def _ends(h: Histogram) -> list[Html]:
 
 
 def _over(h: Histogram) -> bool:
-    return h.most >= h.edges[-1]
+    return h.most > h.edges[-1]
 
 
 def _axis(edge: float) -> str:

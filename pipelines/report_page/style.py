@@ -59,6 +59,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 tbody th code{font-weight:600;overflow-wrap:normal}
 .funnel th[scope=row] .why{display:block;max-width:26rem}
 .funnel td:last-child{width:36%;vertical-align:middle}
+.yields td:last-child{width:38%}.yields td code{overflow-wrap:normal}
 .yes{color:var(--kept);font-weight:600;white-space:nowrap}
 .yes::before{content:"✓ "}
 .note{background:var(--note);border-left:4px solid var(--kept);padding:.6rem .9rem;border-radius:0 6px 6px 0}

@@ -113,7 +113,9 @@ def languages(found: Sequence[Yield], rule_sets: Sequence[RuleSet]) -> Html:
     head = ["language", "in", "share", "out", "out of in", "dropped most by", "kept and dropped"]
     return join(
         *_barren(found, rule_sets, total),
-        table(caption="Documents by language, as lid.176 tells it", head=head, rows=rows, numbers=(1, 2, 3, 4)),
+        tag("div", {"class": "yields"}, table(
+            caption="Documents by language, as lid.176 tells it", head=head, rows=rows, numbers=(1, 2, 3, 4)
+        )),
     )
 
 
