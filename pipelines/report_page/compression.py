@@ -57,7 +57,10 @@ def section(found: Sequence[Density]) -> Html:
         "languages do not blur them. More bytes a token is denser. A word is one of ",
         tag("code", {}, "word_count"), "; languages written without spaces have none to count.",
     )
-    parts = [tag("h3", {}, "How densely it packs each language"), tag("p", {}, *text), _table("Compression by language", by_language(found), sources=False)]
+    parts = [
+        tag("h3", {}, "How densely it packs each language"), tag("p", {}, *text),
+        _table("Compression by language", by_language(found), sources=False),
+    ]
     if len({d.source for d in found}) > 1:
         parts.append(_table("Compression by language and source", found, sources=True))
     return join(*parts)
@@ -69,8 +72,8 @@ def _table(caption: str, found: Sequence[Density], *, sources: bool) -> Html:
         numbers = [count(d.documents), size(d.bytes), count(d.tokens), _ratio(d.bytes, d.tokens)]
         words = "–" if d.language in UNSPACED else _ratio(d.tokens, d.words)
         rows.append([foreign(d.language), *([foreign(d.source)] if sources else []), *numbers, words])
-    numbers = ["documents", "text", "tokens", "bytes a token", "tokens a word"]
-    head = ["language", *(["source"] if sources else []), *numbers]
+    names = ["documents", "text", "tokens", "bytes a token", "tokens a word"]
+    head = ["language", *(["source"] if sources else []), *names]
     more = len(found) - ROWS
     note = [tag("p", {}, f"And {plural(more, 'more row')}, with fewer tokens.")] if more > 0 else []
     return join(table(caption=caption, head=head, rows=rows, numbers=range(1 + sources, len(head))), *note)

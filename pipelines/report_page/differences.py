@@ -71,10 +71,12 @@ def _cluster(cluster: Cluster) -> Html:
     survivor, *others = cluster.members
     marked = next((m for m in others if not m.exact), None)
     pieces = differences(_text(survivor), _text(marked))[0] if marked else [(clip(_text(survivor), 400), False)]
-    cards = [_card(survivor, pieces, why_it_survived(cluster))]
+    why = why_it_survived(cluster)
+    cards = [_card(survivor, pieces, why)]
     cards += [_card(m, differences(_text(survivor), _text(m))[1], "") for m in others]
     more = cluster.size - len(cluster.members)
-    note = [tag("p", {"class": "why"}, f"And {count(more)} more, not shown.")] if more > 0 else []
+    note = [] if survivor.survivor else [tag("p", {"class": "why"}, f"Here {why}.")]
+    note += [tag("p", {"class": "why"}, f"And {count(more)} more, not shown.")] if more > 0 else []
     return tag("div", {"class": "cluster"}, title, tag("div", {"class": "beside"}, *cards), *note)
 
 

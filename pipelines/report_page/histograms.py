@@ -80,8 +80,8 @@ def spreads(
             if had >= rows:
                 break
             limit = None if documents <= rows else min(max(part_rows, -(-rows // len(parts))), rows - had)
-            table = reader.some(output, names, limit)
-            tables.append(table.select(names))
+            table = reader.some(output, names, limit).select(names)
+            tables += [table] if table.num_rows else []
             had += table.num_rows
         if had:
             columns = pa.concat_tables(tables)
