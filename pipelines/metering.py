@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
 import resource
 import threading
 import time
@@ -73,18 +72,8 @@ class _Memory:
 
     def look(self) -> None:
         # The launcher's high-water mark would be that of all stages before; a worker lives for one stage.
-        self.launcher = max(self.launcher, _memory("self", "VmRSS"))
-        self.workers = max([self.workers, *(_memory(str(pid), "VmHWM") for pid in worker_processes())])
-
-
-def _memory(process: str, what: str) -> int:
-    """Bytes, by a field of /proc/PID/status; 0 if there is none."""
-    try:
-        with open(f"/proc/{process}/status") as status:
-            found = re.search(rf"^{what}:\s+(\d+) kB$", status.read(), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(found[1]) * 1024 if found else 0
+        self.launcher = max(self.launcher, metrics.memory("self", "VmRSS"))
+        self.workers = max([self.workers, *(metrics.memory(str(pid), "VmHWM") for pid in worker_processes())])
 
 
 def _cpu_s() -> float:

@@ -107,7 +107,8 @@ def _shown(pieces: Sequence[tuple[str, bool]]) -> list[Node]:
         cut = clip(text, left) if left > 0 else ""
         if cut:
             bare = cut.rstrip()
-            nodes += [tag("mark", {}, bare), cut[len(bare) :]] if differs else [cut]
+            one = tag("bdi", {}, bare if differs else cut)
+            nodes += [tag("mark", {}, one), cut[len(bare) :]] if differs else [one]
         left -= len(text)
     return nodes if left >= 0 else [*nodes, " …"]
 

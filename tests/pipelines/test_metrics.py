@@ -6,6 +6,8 @@ import json
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,8 @@ from pipelines.report_page.costs import StageCost, cost_of
 from schemas.records import Counts, Manifest, PartRecord, manifest_from_json
 from schemas.stages import BY_NAME, ENCODE, FILTER, STAGES, TOKENIZER
 from transforms.beam import metrics
+
+ROOT = Path(__file__).parents[2]
 
 
 def read(out: Path, stage: str) -> dict[str, dict]:
@@ -85,11 +89,22 @@ def test_workers_are_measured(job, tmp_path):
     process = job.start(out, "--workers=2")
     _, said = process.communicate()
     assert process.returncode == 0, said
-    whole = json.loads((out / "metrics/ingest.json").read_text())
-    parts = read(out, "ingest").values()
-    assert whole["worker_peak_rss_bytes"] > 50 << 20
-    assert whole["cpu_s"] > sum(p["cpu_s"] for p in parts), "the workers' time is in the stage's"
-    assert whole["worker_peak_rss_bytes"] >= 0.9 * max(p["peak_rss_bytes"] for p in parts)
+    for stage in STAGES:
+        whole = json.loads((out / "metrics" / f"{stage.name}.json").read_text())
+        parts = read(out, stage.name).values()
+        assert whole["worker_peak_rss_bytes"] > 50 << 20
+        assert whole["cpu_s"] > sum(p["cpu_s"] for p in parts), "the workers' time is in the stage's"
+        assert whole["worker_peak_rss_bytes"] >= 0.9 * max(p["peak_rss_bytes"] for p in parts)
+
+
+def test_a_process_does_not_begin_with_the_memory_of_its_parent():
+    block = b"x" * (400 << 20)
+    program = "from transforms.beam.metrics import peak_rss; print(peak_rss())"
+    said = subprocess.run(
+        ["/bin/sh", "-c", f'exec {sys.executable} -c "{program}"'], cwd=ROOT, capture_output=True, text=True, check=True,
+        preexec_fn=lambda: None,  # makes subprocess fork, as Beam's threads do
+    )
+    assert len(block) > int(said.stdout) > 10 << 20
 
 
 def test_nothing_needs_the_metrics(job, finished, promised, tmp_path):

@@ -384,7 +384,7 @@ def test_another_recipe_than_the_filter_had_is_refused(copy):
 def test_reading_stops_at_its_budget_and_says_so(finished, monkeypatch):
     whole = gather.gather(str(finished))
     assert not whole.stopped
-    monkeypatch.setattr(gather, "Reader", lambda out: reading.Reader(out=out, left=20_000))
+    monkeypatch.setattr(gather, "Reader", lambda out, **more: reading.Reader(out=out, left=20_000, **more))
     found = gather.gather(str(finished))
     assert found.stopped
     count = sum(map(len, found.dropped_samples.values()))

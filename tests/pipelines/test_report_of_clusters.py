@@ -127,5 +127,5 @@ def test_differences_are_escaped():
     text = differences.section(Shown(largest=(Cluster(id=b"a", size=2, members=(one, two)),)), searched=1,
                                with_duplicates=1).text
     assert "<script" not in text and "<u>" not in text and "<f>" not in text
-    assert "<mark>&lt;script&gt;2&lt;/script&gt;</mark>" in text
+    assert "<mark><bdi>&lt;script&gt;2&lt;/script&gt;</bdi></mark>" in text
     assert "about 50.0 % alike" in text

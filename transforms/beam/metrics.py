@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import resource
 import sys
 import time
@@ -56,9 +57,20 @@ def now() -> str:
 
 
 def peak_rss() -> int:
-    """Bytes: this process's largest resident set so far. Linux counts it in KiB, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    """Bytes: this process's largest resident set so far."""
+    # On Linux ru_maxrss would begin with what the parent had when it forked: a worker looks as large as its launcher.
+    peak = memory("self", "VmHWM")
+    return peak or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def memory(process: str, what: str) -> int:
+    """Bytes, by a field of /proc/PROCESS/status, such as VmRSS, or VmHWM for its peak; 0 if there is none."""
+    try:
+        with open(f"/proc/{process}/status") as status:
+            found = re.search(rf"^{what}:\s+(\d+) kB$", status.read(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0
 
 
 def path(out: str, stage: str, part: str) -> str:
