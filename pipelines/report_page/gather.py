@@ -86,9 +86,11 @@ def gather(out: str) -> Found:
     arrived, parts, by_source = facts.sums_by_source(ingest.parts), len(ingest.parts), yields.by_source(ingest.parts)
     spread = histograms.spreads(Reader(out=out), rule_sets=rule_sets, outputs=_documents(ingest))
     spent, ingest = [costs.cost_of(out, ingest), *reversed(spent)], _bare(ingest)
-    tokenizer, encode = needed(out, TOKENIZER), needed(out, ENCODE)
-    spent += [costs.cost_of(out, tokenizer), costs.cost_of(out, encode)]
-    densities, tokenizer, encode = compression.densities(encode.parts), _bare(tokenizer), _bare(encode)
+    tokenizer = needed(out, TOKENIZER)
+    spent, tokenizer = [*spent, costs.cost_of(out, tokenizer)], _bare(tokenizer)
+    encode = needed(out, ENCODE)
+    spent, densities = [*spent, costs.cost_of(out, encode)], compression.densities(encode.parts)
+    encode = _bare(encode)
     manifests = [ingest, dedupe, sieve, tokenizer, encode]
     for manifest in manifests:
         manifest.counts.check(manifest.stage)
