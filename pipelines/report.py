@@ -8,6 +8,7 @@ from pipelines.options import parse
 from pipelines.report_page.gather import gather
 from pipelines.report_page.markup import size
 from pipelines.report_page.page import page
+from pipelines.report_page.yields import SHOWN
 from pipelines.run import main, say
 from schemas.errors import RunError
 from transforms.beam import files
@@ -26,9 +27,14 @@ def report(out: str) -> None:
     Raises RunError where a stage is missing or a file has changed, ConservationError where the counts do not add up.
     """
     path = files.join(out, "report.html")
-    content = page(gather(out))
+    found = gather(out)
+    content = page(found)
     files.write_bytes(path, content)
     say(f"{'report':9} {path}, {size(len(content))}")
+    for line in found.alarms[:SHOWN]:
+        say(f"{'report':9} ALARM: {line}")
+    if len(found.alarms) > SHOWN:
+        say(f"{'report':9} ALARM: and {len(found.alarms) - SHOWN:,} more")
 
 
 if __name__ == "__main__":

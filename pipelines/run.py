@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from pipelines.local import ending_with_its_workers, local_runner
+from pipelines.metering import metered
 from pipelines.options import Options
 from pipelines.settings import check_version
 from pipelines.watch import shown
@@ -58,6 +59,7 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
         shown(options.output, work.stage, work.parts),
         ending_with_its_workers(options, work.stage, work.parts),
         readable_errors(work.stage),
+        metered(options.output, work.stage.name, plan_key=work.plan_key, here=options.local),
     ):
         pipeline = beam.Pipeline(runner=local_runner(options) if options.local else None, options=options.beam)
         graph(pipeline | "plan" >> beam.Create([plan_path(options.output, work.stage)]), blank)

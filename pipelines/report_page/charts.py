@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pipelines.report_page.markup import Html, count, join, percent, tag
 from pipelines.report_page.reasons import Share
@@ -13,18 +13,18 @@ _LEAST = 3.0
 """Units of a piece that would be too small to see."""
 
 
-def stacked(shares: Sequence[Share], *, title: str) -> Html:
-    """One bar of all the shares and, below it, what each colour is."""
+def stacked(shares: Sequence[Share], *, title: str, shown: Callable[[int], str] = count) -> Html:
+    """One bar of all the shares and, below it, what each colour is; `shown` writes an amount."""
     whole = sum(s.count for s in shares)
     widths = _widths([s.count for s in shares])
     pieces, x = [], 0.0
     for share, width in zip(shares, widths, strict=True):
-        label = f"{share.label}: {count(share.count)} ({percent(share.count, whole)})"
+        label = f"{share.label}: {shown(share.count)} ({percent(share.count, whole)})"
         pieces.append(_rect(x, width, f"fill-{share.kind}", label))
         x += width
     key = [
         tag(
-            "li", {}, tag("span", {"class": f"swatch back-{s.kind}"}), tag("b", {}, count(s.count)), " ",
+            "li", {}, tag("span", {"class": f"swatch back-{s.kind}"}), tag("b", {}, shown(s.count)), " ",
             tag("span", {"class": "share"}, percent(s.count, whole)), " ", s.label,
         )
         for s in shares

@@ -11,7 +11,6 @@ from pipelines.report_page.markup import (
     Node,
     clip,
     code,
-    count,
     foreign,
     join,
     percent,
@@ -53,21 +52,6 @@ def dropped(found: Found) -> Html:
     if not sections:
         return tag("p", {}, "No document was dropped.")
     return join(_stopped(found), *sections)
-
-
-def clusters(found: Found) -> Html:
-    """The largest clusters, each with the document that survived."""
-    if not found.clusters:
-        return tag("p", {}, "No two documents that were compared are duplicates.")
-    where = (
-        "all parts" if found.cluster_parts == found.duplicate_parts
-        else f"the first {count(found.cluster_parts)} of {count(found.duplicate_parts)} parts that have duplicates"
-    )
-    text = f"The largest in {where}. The longest text survives; of those the earliest, then the smallest id."
-    return join(
-        tag("p", {}, text),
-        tag("div", {"class": "clusters"}, *map(_cluster, found.clusters)),
-    )
 
 
 def dead_letters(found: Found) -> Html:
@@ -149,19 +133,6 @@ def _verdict(reason: str, dropped: samples.Dropped, found: Found) -> Html:
         asked = reasons.bounds(rule) if rule else "otherwise"
         parts = [f"{reasons.in_words(reason)} is ", tag("b", {}, value(row[reason])), ", must be ", asked]
     return tag("p", {"class": "verdict"}, *parts)
-
-
-def _cluster(cluster: samples.Cluster) -> Html:
-    rows: list[list[Node]] = [
-        ["survivor" if m.survivor else "exact duplicate" if m.exact else "near duplicate", code(_hex(m.row["id"])),
-         foreign(str(m.row["url"] or "")), join(foreign(str(m.row["file"])), f" @ {_offset(m.row)}"),
-         foreign(str(m.row["text"]), limit=90)]
-        for m in cluster.members
-    ]
-    caption = join(f"{plural(cluster.size, 'document')}, cluster ", code(_hex(cluster.id)))
-    more = cluster.size - len(rows)
-    note = [tag("p", {"class": "why"}, f"And {count(more)} more, not shown.")] if more > 0 else []
-    return join(table(caption=caption, head=["verdict", "id", "address", "place", "text"], rows=rows), *note)
 
 
 def _rules(found: Found, source: str) -> tuple[Rule, ...]:

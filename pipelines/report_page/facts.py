@@ -38,15 +38,6 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Language:
-    """Documents of a language that came out of ingest, and of them those kept."""
-
-    name: str
-    documents: int
-    kept: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class RuleSet:
     """What decides for some sources: `languages` empty keeps every one. `lists` is the digest of the lists of
     addresses, empty if there are none."""
@@ -117,12 +108,6 @@ def filter_steps(counts: Counts, sets: Sequence[RuleSet]) -> list[Step]:
         left -= lost
         steps.append(Step(reason=reason, lost=lost, left=left))
     return steps
-
-
-def languages(ingested: Mapping[str, int], kept: Mapping[str, int]) -> list[Language]:
-    """Most documents first, then by name."""
-    names = sorted(ingested.keys() | kept.keys(), key=lambda name: (-ingested.get(name, 0), name))
-    return [Language(name=name, documents=ingested.get(name, 0), kept=kept.get(name, 0)) for name in names]
 
 
 def rule_sets(by_source: Mapping[str, Sequence[Any]]) -> list[RuleSet]:

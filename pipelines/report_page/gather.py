@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipelines.report_page import facts, samples
+from pipelines.report_page import clusters, compression, costs, facts, histograms, samples, yields
 from pipelines.report_page.reading import Reader, whole_file
 from pipelines.run import needed
 from pipelines.settings import Settings, read_settings
@@ -40,7 +40,12 @@ class Found:
     kept_samples: dict[str, list[samples.Row]]
     dropped_samples: dict[str, list[samples.Dropped]]
     dead_samples: dict[str, list[samples.Row]]
-    clusters: tuple[samples.Cluster, ...]
+    clusters: clusters.Shown
+    costs: tuple[costs.StageCost, ...]
+    yields: tuple[yields.Yield, ...]
+    alarms: tuple[str, ...]
+    densities: tuple[compression.Density, ...]
+    spreads: tuple[histograms.Spread, ...]
     parts: int
     cluster_parts: int
     duplicate_parts: int
@@ -67,37 +72,60 @@ def gather(out: str) -> Found:
     kept_parts = facts.first_parts(sieve.parts, lambda p: {p.source: p.counts.went_out}, enough=samples.EACH)
     kept_parts = dict(sorted(kept_parts.items())[:SOURCES])
     drops, clean = _outputs(sieve, "dropped", drop_parts.values()), _outputs(sieve, "clean", kept_parts.values())
-    kept_sums, sieve = facts.sums_by_source(sieve.parts), _bare(sieve)
+    kept_sums, spent, sieve = facts.sums_by_source(sieve.parts), [costs.cost_of(out, sieve)], _bare(sieve)
+    rule_sets = tuple(facts.rule_sets(sieve.recipes))
     dedupe = needed(out, DEDUPE)
     with_duplicates = [p.part for p in dedupe.parts if p.outputs["duplicates"].rows]
-    searched = _outputs(dedupe, "duplicates", [with_duplicates[: samples.CLUSTER_PARTS]])
+    searched = _outputs(dedupe, "duplicates", [with_duplicates[: clusters.PARTS]])
+    spent.append(costs.cost_of(out, dedupe))
     verdicts, dedupe = _outputs(dedupe, "duplicates", drop_parts.values()), _bare(dedupe)
     ingest = needed(out, INGEST)
     dead_parts = facts.first_parts(ingest.parts, lambda p: p.counts.dead_letters, enough=samples.EACH)
     documents = _outputs(ingest, "documents", [*drop_parts.values(), list(searched)])
     letters = _outputs(ingest, "dead_letters", dead_parts.values())
-    arrived, parts, ingest = facts.sums_by_source(ingest.parts), len(ingest.parts), _bare(ingest)
-    tokenizer, encode = _bare(needed(out, TOKENIZER)), _bare(needed(out, ENCODE))
+    arrived, parts, by_source = facts.sums_by_source(ingest.parts), len(ingest.parts), yields.by_source(ingest.parts)
+    spread = histograms.spreads(Reader(out=out), rule_sets=rule_sets, outputs=_documents(ingest))
+    spent, ingest = [costs.cost_of(out, ingest), *reversed(spent)], _bare(ingest)
+    tokenizer = needed(out, TOKENIZER)
+    spent, tokenizer = [*spent, costs.cost_of(out, tokenizer)], _bare(tokenizer)
+    encode = needed(out, ENCODE)
+    spent, densities = [*spent, costs.cost_of(out, encode)], compression.densities(encode.parts)
+    encode = _bare(encode)
     manifests = [ingest, dedupe, sieve, tokenizer, encode]
     for manifest in manifests:
         manifest.counts.check(manifest.stage)
     check_whole(manifests)
+    yielded = yields.yields(
+        arrived=by_source, kept=sieve.tallies.get("language", {}), tallies=sieve.tallies,
+        reasons=sieve.counts.dropped, rule_sets=rule_sets,
+    )
     return Found(
         settings=settings, ingest=ingest, dedupe=dedupe, sieve=sieve, tokenizer=tokenizer, encode=encode,
-        shards=_shards(out, encode), learnt=_learnt(out, tokenizer), rule_sets=tuple(facts.rule_sets(sieve.recipes)),
-        arrived=arrived, kept=kept_sums, parts=parts,
+        shards=_shards(out, encode), learnt=_learnt(out, tokenizer), rule_sets=rule_sets,
+        arrived=arrived, kept=kept_sums, parts=parts, costs=tuple(spent), yields=yielded, densities=densities,
+        alarms=tuple(yields.alarms(yielded, arrived=arrived, kept=kept_sums)), spreads=spread,
         kept_samples=samples.kept(reader, parts=kept_parts, clean=clean),
         dropped_samples=samples.dropped(
             reader, parts=drop_parts, drops=drops, documents=documents, duplicates=verdicts
         ),
         dead_samples=samples.dead_letters(reader, parts=dead_parts, letters=letters),
-        clusters=tuple(samples.clusters(reader, duplicates=searched, documents=documents)),
+        clusters=clusters.clusters(
+            Reader(out=out, cell=clusters.CELL_CHARACTERS), duplicates=searched, documents=documents
+        ),
         cluster_parts=len(searched), duplicate_parts=len(with_duplicates), stopped=reader.stopped,
     )
 
 
 def _bare(manifest: Manifest) -> Manifest:
     return dataclasses.replace(manifest, parts=())
+
+
+def _documents(ingest: Manifest) -> dict[str, list[Output]]:
+    """The parts of documents/ by source."""
+    found: dict[str, list[Output]] = {}
+    for part in ingest.parts:
+        found.setdefault(part.source, []).append(part.outputs["documents"])
+    return found
 
 
 def _outputs(manifest: Manifest, kind: str, parts: Iterable[list[str]]) -> dict[str, Output]:

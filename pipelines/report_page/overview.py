@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pipelines.report_page import charts, facts, reasons
 from pipelines.report_page.gather import Found
 from pipelines.report_page.markup import Html, Node, code, count, foreign, join, percent, plural, size, table, tag
+from pipelines.report_page.yields import listed
 from schemas.stages import BY_NAME
 
 
@@ -30,8 +31,8 @@ def header(found: Found) -> Html:
         tag("h1", {}, f"{plural(documents, 'document')} in, {count(clean)} kept, {plural(tokens, 'token')}"),
         tag("ol", {"class": "tiles"}, *tiles),
         tag(
-            "p", {"class": "facts"}, "Recipe ", *_listed(recipes), ". Data set ", code(found.shards.dataset_id), ". ",
-            plural(len(found.arrived), "source"), ": ", *_listed(list(found.arrived)[:12]),
+            "p", {"class": "facts"}, "Recipe ", *listed(recipes), ". Data set ", code(found.shards.dataset_id), ". ",
+            plural(len(found.arrived), "source"), ": ", *listed(list(found.arrived)[:12]),
             ", …" if len(found.arrived) > 12 else ".",
         ),
     )
@@ -87,24 +88,6 @@ def account(found: Found) -> Html:
     return join(whole, tag("p", {}, note))
 
 
-def languages(found: Found) -> Html:
-    """Documents that arrived and documents kept, by language, and a word on those that yield nothing."""
-    known = facts.languages(found.ingest.tallies.get("language", {}), found.sieve.tallies.get("language", {}))
-    most = max((k.documents for k in known), default=0)
-    rows: list[list[Node]] = [
-        [foreign(k.name), count(k.documents), percent(k.documents, found.ingest.counts.went_out), count(k.kept),
-         percent(k.kept, k.documents),
-         charts.remaining(left=k.kept, lost=k.documents - k.kept, whole=most, kind="apart",
-                          title=f"{k.name}: {k.kept:,} of {k.documents:,} kept")]
-        for k in known
-    ]
-    head = ["language", "documents", "share", "kept", "kept share", "kept and dropped"]
-    return join(
-        *_barren(known, found),
-        table(caption="Documents by language, as lid.176 tells it", head=head, rows=rows, numbers=(1, 2, 3, 4)),
-    )
-
-
 def sources(found: Found) -> Html:
     """What each source gave, the component of a mixture that it becomes."""
     tokens = facts.tokens_by_source(found.shards)
@@ -155,37 +138,3 @@ def _step(s: facts.Step, whole: int, found: Found) -> list[Node]:
 def _left(left: int, lost: int, whole: int, kind: str) -> Html:
     title = f"{left:,} left of {whole:,}, {lost:,} lost"
     return charts.remaining(left=left, lost=lost, whole=whole, kind=kind, title=title)
-
-
-def _barren(known: Sequence[facts.Language], found: Found) -> list[Html]:
-    """A note on languages of which documents arrived and none was kept: by the recipe, or in spite of it."""
-    barren = [k for k in known if k.documents and not k.kept]
-    if not barren:
-        text = "Every language that arrived gave at least one document that was kept."
-        return [tag("p", {"class": "note"}, text)] if known else []
-    everything = any(not s.languages for s in found.rule_sets)
-    wanted = {name for s in found.rule_sets for name in s.languages}
-    surprising = [k for k in barren if everything or k.name in wanted]
-    expected = [k for k in barren if k not in surprising]
-    notes = []
-    if expected:
-        text = f"{plural(len(expected), 'language')} arrived and yield nothing, as the recipe wants only "
-        notes.append(_note(join(text, *_listed(sorted(wanted)), ": "), expected, found, "note"))
-    if surprising:
-        text = f"{plural(len(surprising), 'language')} that the recipe keeps arrived and yet yield nothing: "
-        notes.append(_note(join(text), surprising, found, "note warn"))
-    return notes
-
-
-def _note(text: Html, which: Sequence[facts.Language], found: Found, style: str) -> Html:
-    documents = sum(k.documents for k in which)
-    share = percent(documents, found.ingest.counts.went_out)
-    end = f". These are {plural(documents, 'document')}, {share} of all."
-    return tag("p", {"class": style}, text, *_listed([f"{k.name} ({k.documents:,})" for k in which]), end)
-
-
-def _listed(names: Sequence[str]) -> list[Node]:
-    listed: list[Node] = []
-    for name in names:
-        listed += [", "] * bool(listed) + [foreign(name, limit=60)]
-    return listed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.report_page import examples, overview, reference
+from pipelines.report_page import compression, costs, differences, examples, overview, reference, spread, yields
 from pipelines.report_page.gather import Found
 from pipelines.report_page.markup import Html, join, tag
 from pipelines.report_page.style import STYLE
@@ -12,26 +12,30 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 
 
 def page(found: Found) -> bytes:
-    """The page in UTF-8. It depends on `found` alone: no clock, no path, no host."""
+    """The page in UTF-8. It depends on `found` alone. Its only times are those that the run left in metrics/."""
     sections = [
         ("fate", "Where it all went", overview.where_it_went(found)),
         ("funnel", "Step by step", overview.funnel(found)),
         ("account", "The account adds up", overview.account(found)),
         ("sources", "Sources", overview.sources(found)),
-        ("languages", "Languages", overview.languages(found)),
+        ("languages", "Languages", yields.languages(found.yields, found.rule_sets)),
+        ("signals-spread", "What the rules cut", spread.section(found.spreads)),
         ("kept", "Kept: what a trainer will read", examples.kept(found)),
         ("dropped", "Dropped: what it will not", examples.dropped(found)),
-        ("clusters", "Duplicates", examples.clusters(found)),
+        ("clusters", "Duplicates", differences.section(
+            found.clusters, searched=found.cluster_parts, with_duplicates=found.duplicate_parts
+        )),
         ("dead", "Dead letters", examples.dead_letters(found)),
         ("rules", "Rules", reference.rules(found)),
-        ("tokenizer", "Tokenizer", reference.tokenizer(found)),
+        ("tokenizer", "Tokenizer", join(reference.tokenizer(found), compression.section(found.densities))),
         ("shards", "Shards", reference.shards(found)),
         ("signals", "What the signals mean", reference.signals()),
+        ("cost", "Where the time went", costs.section(found.costs)),
         ("settings", "Settings and libraries", reference.settings(found)),
     ]
     links = [tag("a", {"href": f"#{name}"}, title.split(":")[0]) for name, title, _ in sections]
     body = tag(
-        "main", {}, overview.header(found), tag("nav", {"aria-label": "Sections"}, *links),
+        "main", {}, overview.header(found), yields.notice(found.alarms), tag("nav", {"aria-label": "Sections"}, *links),
         *(tag("section", {"id": name}, tag("h2", {}, title), content) for name, title, content in sections),
     )
     whole = tag("html", {"lang": "en"}, _head(found), tag("body", {}, body))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -27,18 +27,24 @@ class Reader:
     out: str
     left: int = BUDGET_BYTES
     stopped: bool = False
+    cell: int = CELL_CHARACTERS
 
     def columns(self, output: Output, names: Sequence[str]) -> pa.Table:
         """Whole columns of a table, as many of its row groups as can be had."""
-        return self._groups(output, names, None)
+        return self._groups(output, names, lambda table: _all(table.metadata))
+
+    def some(self, output: Output, names: Sequence[str], limit: int | None) -> pa.Table:
+        """Whole columns of a table, or of so many of its row groups, in the order of a hash, that there are `limit`
+        rows, and never more."""
+        return self._groups(output, names, lambda table: _some(table.metadata, output.path, limit))
 
     def rows(self, output: Output, wanted: Sequence[int], names: Sequence[str]) -> dict[int, dict[str, object]]:
         """Rows by number, from 0, as dictionaries; only the row groups that hold them are read."""
-        table = self._groups(output, names, sorted(wanted))
+        table = self._groups(output, names, lambda table: _holding(table.metadata, sorted(wanted)))
         numbers = table.column(_ROW).to_pylist()
         return dict(zip(numbers, table.drop_columns([_ROW]).to_pylist(), strict=True))
 
-    def _groups(self, output: Output, names: Sequence[str], wanted: Sequence[int] | None) -> pa.Table:
+    def _groups(self, output: Output, names: Sequence[str], choose: Choose) -> pa.Table:
         """Raises RunError if the file is not what its record says."""
         path = files.join(self.out, output.path)
         remedy = f"It was changed or damaged since it was written. Remove {path} and run pipelines.clean again."
@@ -48,21 +54,18 @@ class Reader:
                 if table.metadata.num_rows != output.rows:
                     holds = f"{path}: holds {table.metadata.num_rows} rows, its record says {output.rows}"
                     raise RunError(f"{holds}. {remedy}")
-                pieces = self._pieces(table, names, wanted)
+                pieces = self._pieces(table, names, choose(table))
         except (OSError, pa.ArrowException) as error:
             raise RunError(f"{path}: cannot be read: {error}. {remedy}") from error
         return pa.concat_tables(pieces) if pieces else pa.table({name: [] for name in (*names, _ROW)})
 
-    def _pieces(self, table: pq.ParquetFile, names: Sequence[str], wanted: Sequence[int] | None) -> list[pa.Table]:
-        pieces, first = [], 0
-        for g in range(table.num_row_groups):
-            group = table.metadata.row_group(g)
-            end = first + group.num_rows
-            here = list(range(first, end)) if wanted is None else [row for row in wanted if first <= row < end]
-            if here and self._afford(group, names):
+    def _pieces(self, table: pq.ParquetFile, names: Sequence[str], wanted: Sequence[Piece]) -> list[pa.Table]:
+        pieces = []
+        for g, first, here in wanted:
+            if self._afford(table.metadata.row_group(g), names):
                 read = table.read_row_group(g, columns=list(names), use_threads=False)
-                pieces.append(_short(read.take([row - first for row in here])).append_column(_ROW, pa.array(here)))
-            first = end
+                read = _short(read.take([row - first for row in here]), self.cell)
+                pieces.append(read.append_column(_ROW, pa.array(here)))
         return pieces
 
     def _afford(self, group: pq.RowGroupMetaData, names: Sequence[str]) -> bool:
@@ -90,11 +93,42 @@ def whole_file(out: str, output: Output) -> bytes:
 
 
 _ROW = "#row"
+Piece = tuple[int, int, Sequence[int]]
+"""A row group, the number of its first row in the table, and the numbers of those of its rows that are wanted."""
+Choose = Callable[[pq.ParquetFile], Sequence[Piece]]
 
 
-def _short(table: pa.Table) -> pa.Table:
+def _all(metadata: pq.FileMetaData) -> list[Piece]:
+    pieces: list[Piece] = []
+    first = 0
+    for g in range(metadata.num_row_groups):
+        end = first + metadata.row_group(g).num_rows
+        pieces.append((g, first, range(first, end)))
+        first = end
+    return pieces
+
+
+def _holding(metadata: pq.FileMetaData, wanted: Sequence[int]) -> list[Piece]:
+    """The row groups that hold the rows `wanted`."""
+    pieces = [(g, first, [row for row in wanted if row in here]) for g, first, here in _all(metadata)]
+    return [piece for piece in pieces if piece[2]]
+
+
+def _some(metadata: pq.FileMetaData, name: str, limit: int | None) -> list[Piece]:
+    """Row groups in the order of a hash until there are `limit` rows: then the last is cut."""
+    if limit is None:
+        return _all(metadata)
+    pieces: list[Piece] = []
+    for g, first, here in sorted(_all(metadata), key=lambda p: xxhash.xxh3_64_intdigest(f"{name} {p[0]}".encode())):
+        if limit > 0:
+            pieces.append((g, first, here[:limit]))
+            limit -= len(here)
+    return pieces
+
+
+def _short(table: pa.Table, characters: int) -> pa.Table:
     for i, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            cut = pc.utf8_slice_codeunits(table.column(i), 0, CELL_CHARACTERS)
+            cut = pc.utf8_slice_codeunits(table.column(i), 0, characters)
             table = table.set_column(i, field.name, cut)
     return table

@@ -18,14 +18,10 @@ from schemas.signals import SIGNAL_NAMES
 
 EACH = 3
 """Samples a source, and a reason."""
-CLUSTERS = 4
-MEMBERS = 6
-CLUSTER_PARTS = 64
-"""Parts of duplicates/ that are searched for large clusters, in order."""
 
 Row = Mapping[str, object]
-_PLACE = ("id", "source", "file", "offset", "inner_offset", "url", "language", "language_confidence")
-DOCUMENT = (*_PLACE, "text", *SIGNAL_NAMES)
+PLACE = ("id", "source", "file", "offset", "inner_offset", "url", "language", "language_confidence")
+DOCUMENT = (*PLACE, "text", *SIGNAL_NAMES)
 LETTER = ("source", "file", "offset", "inner_offset", "length", "reason", "detail")
 
 
@@ -35,22 +31,6 @@ class Dropped:
 
     row: Row
     cluster_size: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    row: Row
-    survivor: bool
-    exact: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """A cluster of duplicates; `members` are the first of those that lie in the parts searched."""
-
-    id: bytes
-    size: int
-    members: tuple[Member, ...]
 
 
 def kept(reader: Reader, *, parts: Mapping[str, list[str]], clean: Mapping[str, Output]) -> dict[str, list[Row]]:
@@ -86,38 +66,6 @@ def dropped(
     return found
 
 
-def clusters(reader: Reader, *, duplicates: Mapping[str, Output], documents: Mapping[str, Output]) -> list[Cluster]:
-    """The largest clusters with a document in `duplicates`, by size, then by id."""
-    names = ["id", "row", "cluster", "cluster_size", "survivor", "exact"]
-    tables = [
-        table.select(names).append_column("part", pa.array([part] * table.num_rows, pa.string()))
-        for part, table in ((part, reader.columns(output, names)) for part, output in duplicates.items())
-        if table.num_rows
-    ]
-    if not tables:
-        return []
-    found = pa.concat_tables(tables)
-    sizes = found.group_by("cluster").aggregate([("cluster_size", "max")])
-    order = [("cluster_size_max", "descending"), ("cluster", "ascending")]
-    largest = sizes.take(pc.select_k_unstable(sizes, CLUSTERS, sort_keys=order)).sort_by(order).to_pylist()
-    chosen = []
-    for cluster in largest:
-        rows = found.filter(pc.equal(found.column("cluster"), pa.scalar(cluster["cluster"], pa.binary(16))))
-        first = rows.sort_by([("survivor", "descending"), ("id", "ascending")]).slice(0, MEMBERS).to_pylist()
-        chosen.append((cluster, first))
-    rows_of = _rows_of(reader, [row for _, rows in chosen for row in rows], documents)
-    return [
-        Cluster(
-            id=cluster["cluster"], size=cluster["cluster_size_max"],
-            members=tuple(
-                Member(row=rows_of[row["id"]], survivor=row["survivor"], exact=row["exact"])
-                for row in rows if row["id"] in rows_of
-            ),
-        )
-        for cluster, rows in chosen
-    ]
-
-
 def dead_letters(
     reader: Reader, *, parts: Mapping[str, list[str]], letters: Mapping[str, Output]
 ) -> dict[str, list[Row]]:
@@ -137,12 +85,3 @@ def _cluster_sizes(reader: Reader, output: Output | None, ids: Sequence[object])
     table = reader.columns(output, ["id", "cluster_size"])
     table = table.filter(pc.is_in(table.column("id"), pa.array(ids, pa.binary(16))))
     return dict(zip(table.column("id").to_pylist(), table.column("cluster_size").to_pylist(), strict=True))
-
-
-def _rows_of(reader: Reader, members: Sequence[Row], documents: Mapping[str, Output]) -> dict[object, Row]:
-    """Documents by id; `members` name their part and row."""
-    by_part: dict[str, list[int]] = {}
-    for member in members:
-        by_part.setdefault(str(member["part"]), []).append(int(str(member["row"])))
-    rows = [reader.rows(documents[part], numbers, (*_PLACE, "text")) for part, numbers in sorted(by_part.items())]
-    return {row["id"]: row for part in rows for row in part.values()}

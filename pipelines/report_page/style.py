@@ -5,10 +5,10 @@ from __future__ import annotations
 STYLE = """
 :root{--paper:#fbfaf6;--card:#fff;--ink:#1d2327;--soft:#5d666d;--line:#dfdcd3;--kept:#16795f;--pale:#a9d3c5;
 --language:#d08a1d;--quality:#c24d3b;--repetition:#8259a8;--duplicate:#3f74ae;--dead:#4a4f55;--apart:#b9bfc4;
---status:#7d8c99;--type:#98a6b0;--empty:#5f7080;--note:#eef4f1;--warn:#fbeeda}
+--status:#7d8c99;--type:#98a6b0;--empty:#5f7080;--note:#eef4f1;--warn:#fbeeda;--mark:#f7d774}
 @media (prefers-color-scheme:dark){:root{--paper:#15181a;--card:#1d2124;--ink:#e8e6e1;--soft:#a2a9ae;--line:#343a3e;
 --kept:#4fb894;--pale:#2b5a4b;--language:#e0a545;--quality:#e2745f;--repetition:#ab86cf;--duplicate:#6d9fd6;--dead:#c3c8cc;
---apart:#555d63;--status:#7b8791;--type:#66727b;--empty:#93a1ac;--note:#1c2a25;--warn:#382c17}}
+--apart:#555d63;--status:#7b8791;--type:#66727b;--empty:#93a1ac;--note:#1c2a25;--warn:#382c17;--mark:#6b5312}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;scroll-behavior:smooth}
 body{margin:0;background:var(--paper);color:var(--ink);
@@ -59,10 +59,31 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 tbody th code{font-weight:600;overflow-wrap:normal}
 .funnel th[scope=row] .why{display:block;max-width:26rem}
 .funnel td:last-child{width:36%;vertical-align:middle}
+.yields td:last-child{width:38%}.yields td code{overflow-wrap:normal}
 .yes{color:var(--kept);font-weight:600;white-space:nowrap}
 .yes::before{content:"✓ "}
 .note{background:var(--note);border-left:4px solid var(--kept);padding:.6rem .9rem;border-radius:0 6px 6px 0}
 .note.warn{background:var(--warn);border-color:var(--language)}
+.fill-ingest{fill:var(--kept)}.back-ingest{background:var(--kept)}
+.fill-dedupe{fill:var(--duplicate)}.back-dedupe{background:var(--duplicate)}
+.fill-filter{fill:var(--quality)}.back-filter{background:var(--quality)}
+.fill-tokenizer{fill:var(--repetition)}.back-tokenizer{background:var(--repetition)}
+.fill-encode{fill:var(--language)}.back-encode{background:var(--language)}
+.alarm{background:var(--warn);border:2px solid var(--quality);border-radius:10px;padding:.8rem 1.1rem;margin:1rem 0}
+.alarm h2{margin:0;padding:0;border:0;font-size:1.15rem;color:var(--quality)}
+.alarm ul{margin:.5rem 0;padding-left:1.2rem}
+.spreads{display:grid;grid-template-columns:repeat(auto-fill,minmax(19rem,1fr));gap:1.2rem 1.8rem;margin:.8rem 0}
+.figure{break-inside:avoid;min-width:0}.figure p{margin:0;font-size:.85rem}.figure .name{margin-bottom:.25rem}
+.figure .lost{color:var(--quality)}
+svg.spread{border-radius:0;overflow:visible}
+.spread text{font-size:9px;fill:var(--soft)}.spread .axis{stroke:var(--soft);stroke-width:.6}
+.spread .bound{stroke:var(--ink);stroke-width:1.2;stroke-dasharray:3 2}
+.cluster{margin:0 0 1.6rem}h4{margin:1rem 0 .4rem;font-size:.95rem}
+.beside{display:grid;grid-template-columns:repeat(auto-fit,minmax(15rem,1fr));gap:.8rem}
+.beside blockquote{font-size:.88rem}
+.card.survivor{border-color:var(--kept);border-width:2px}
+.survives{font-size:.88rem;background:var(--note);border-radius:6px;padding:.3rem .6rem}.survives b{color:var(--kept)}
+mark{background:var(--mark);color:inherit;border-radius:3px;padding:0 .1em}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem;margin:.8rem 0}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.8rem 1rem;min-width:0;
 overflow:hidden;display:flex;flex-direction:column}
@@ -74,8 +95,6 @@ font:.95rem/1.5 Charter,Georgia,"Noto Serif",serif}
 .chip b,dd b{color:var(--ink)}
 .place{font-size:.76rem;line-height:1.45;overflow-wrap:anywhere}
 .card .place{margin:0;border-top:1px dotted var(--line);padding-top:.5rem}
-.clusters table{table-layout:fixed;min-width:50rem;font-size:.85rem}.clusters th:first-child{width:8.5rem}
-.clusters th:nth-child(2){width:16.5rem}.clusters th:nth-child(4){width:11rem}.clusters code{font-size:.74rem}
 summary code{font-weight:600}
 .verdict{font-size:.88rem;background:var(--warn);border-radius:6px;padding:.3rem .6rem}
 .signals{font-size:.8rem;margin:.4rem 0 0}

@@ -260,17 +260,6 @@ def test_dropped_samples_too_are_the_smallest_ids_of_the_first_part(finished):
     assert [s.row["id"] for s in found.dropped_samples["language"]] == ids[:3]
 
 
-def test_clusters_are_the_largest_with_their_survivor(finished):
-    found = gather.gather(str(finished))
-    sizes = {row["cluster"]: row["cluster_size"] for row in rows_of(finished, "duplicates")}
-    largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:4]
-    assert [(c.id, c.size) for c in found.clusters] == largest
-    for cluster in found.clusters:
-        members = {row["id"] for row in rows_of(finished, "duplicates") if row["cluster"] == cluster.id}
-        assert {m.row["id"] for m in cluster.members} == members
-        assert [m.survivor for m in cluster.members] == [True] + [False] * (cluster.size - 1)
-
-
 def test_dead_letters_are_shown_by_reason(finished, dom):
     letters = rows_of(finished, "dead_letters")
     shown = Counter(row[0] for row in dom.tables["Dead letters, up to three a reason"])
@@ -395,7 +384,7 @@ def test_another_recipe_than_the_filter_had_is_refused(copy):
 def test_reading_stops_at_its_budget_and_says_so(finished, monkeypatch):
     whole = gather.gather(str(finished))
     assert not whole.stopped
-    monkeypatch.setattr(gather, "Reader", lambda out: reading.Reader(out=out, left=20_000))
+    monkeypatch.setattr(gather, "Reader", lambda out, **more: reading.Reader(out=out, left=20_000, **more))
     found = gather.gather(str(finished))
     assert found.stopped
     count = sum(map(len, found.dropped_samples.values()))
@@ -423,7 +412,7 @@ def test_only_the_row_groups_that_hold_the_rows_are_read(tmp_path):
 def test_crawled_text_is_text_and_nothing_else(html, dom):
     allowed = (
         "html head meta title style body main header nav section article div p h1 h2 h3 ol ul li a b br bdi code span "
-        "blockquote details summary dl dt dd table caption thead tbody tr th td svg rect"
+        "blockquote details summary dl dt dd table caption thead tbody tr th td svg rect path text h4 mark"
     )
     assert set(dom.tags) == set(allowed.split())
     assert dom.open == []

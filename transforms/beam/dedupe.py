@@ -21,6 +21,7 @@ from schemas.recipes import Recipe
 from schemas.records import Counts, Output, PartRecord
 from schemas.stages import DEDUPE
 from transforms import duplicates as pure
+from transforms.beam import metrics
 from transforms.beam.lists import url_lists
 from transforms.beam.parts import PlannedPart, commit, committed, largest_first
 from transforms.beam.spill import Block, Spill
@@ -170,6 +171,7 @@ def _write_part(item: tuple[int, dict[str, list[Any]]], settings: DedupeSettings
     record = committed(settings.out, part)
     if record:
         return record
+    since = metrics.mark()
     ids = [batch.column("id") for _, batch in _read(part, settings, ["id"])]
     batch = duplicate_rows(settings.spill.load(blocks), pa.chunked_array(ids, pa.binary(16)).combine_chunks())
     output = write_table(settings.out, f"{DEDUPE.folder}/{part.part}.parquet", [batch], DUPLICATES)
@@ -183,6 +185,7 @@ def _write_part(item: tuple[int, dict[str, list[Any]]], settings: DedupeSettings
             outputs={"duplicates": output}, input_bytes=part.size,
             counts=Counts(came_in=documents, went_out=documents - len(lost), dropped=dict(sorted(reasons.items()))),
         ),
+        since=since,
     )
 
 

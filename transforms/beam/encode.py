@@ -18,13 +18,13 @@ from tokenizers import Tokenizer
 from schemas import shards
 from schemas.errors import RunError
 from schemas.recipes import Encode
-from schemas.records import Counts, Output, PartRecord
+from schemas.records import Counts, Output, PartRecord, add_tallies
 from schemas.stages import ENCODE
 from transforms.beam import files
 from transforms.beam.parts import PlannedPart
 from transforms.beam.tables import read_table
 from transforms.digests import RowsDigest
-from transforms.encoding import Encoded, encode_documents
+from transforms.encoding import Encoded, encode_documents, sums_by_language
 from transforms.packing import pack
 from transforms.shard_files import write_arrow, write_tfrecord
 from transforms.splits import SPLITS, split_of
@@ -54,22 +54,28 @@ class EncodePart:
     def __call__(self, part: PlannedPart) -> PartRecord:
         writer = _ShardWriter(settings=self, part=part)
         documents = 0
+        sums: dict[str, list[dict[str, int]]] = {}
         for batch in self._batches(part):
             documents += batch.num_rows
             splits = [split_of(c, settings=self.encode) for c in batch.column("cluster").to_pylist()]
             for split in SPLITS:
                 chosen = batch.filter(pa.array([s == split for s in splits]))
-                writer.add(split, encode_documents(self.loaded_tokenizer(), chosen, languages=self.languages))
+                encoded = encode_documents(self.loaded_tokenizer(), chosen, languages=self.languages)
+                writer.add(split, encoded)
+                words = chosen.column("word_count").to_numpy()
+                for what, of in sums_by_language(encoded, words, languages=self.languages).items():
+                    sums.setdefault(f"language {what}", []).append(of)
         for split in SPLITS:
             writer.close(split)
         return PartRecord(
             stage=part.stage, part=part.part, plan_key=part.plan_key, source=part.source, name=part.name,
-            outputs=writer.outputs, tallies=writer.tallies, input_bytes=part.size,
+            outputs=writer.outputs, input_bytes=part.size,
+            tallies={**writer.tallies, **{what: add_tallies(of) for what, of in sums.items()}},
             counts=Counts(came_in=documents, went_out=sum(t["documents"] for t in writer.tallies.values())),
         )
 
     def _batches(self, part: PlannedPart) -> Iterator[pa.RecordBatch]:
-        columns = ["id", "text", "language", "cluster"]
+        columns = ["id", "text", "language", "word_count", "cluster"]
         for clean in part.work["clean"]:
             yield from read_table(self.out, Output(**clean), columns=columns, rows=self.batch_rows)
 

@@ -35,16 +35,19 @@ class FilterPart:
     def __call__(self, part: PlannedPart) -> PartRecord:
         reasons: Counter[str] = Counter()
         languages: Counter[str] = Counter()
+        lost: dict[str, Counter[str]] = {}
         text_bytes = 0
         with (
             TableWriter(self.out, f"{FILTER.folder}/{part.part}.parquet", CLEAN) as clean,
             TableWriter(self.out, f"dropped/{part.part}.parquet", DROPPED) as dropped,
         ):
-            for sieved in self._sieved(part):
+            for documents, sieved in self._sieved(part):
                 clean.write(sieved.clean)
                 dropped.write(sieved.dropped)
                 reasons.update(sieved.dropped.column("reason").to_pylist())
                 languages.update(sieved.clean.column("language").to_pylist())
+                for reason, language in _lost(documents, sieved.dropped):
+                    lost.setdefault(lost_by(reason), Counter())[language] += 1
                 text_bytes += pc.sum(pc.binary_length(sieved.clean.column("text"))).as_py() or 0
         return PartRecord(
             stage=part.stage, part=part.part, plan_key=part.plan_key, source=part.source, name=part.name,
@@ -53,10 +56,11 @@ class FilterPart:
                 came_in=part.work["documents"]["rows"], went_out=clean.output.rows,
                 dropped=dict(sorted(reasons.items())),
             ),
-            tallies={"language": dict(sorted(languages.items()))},
+            tallies={name: dict(sorted(of.items())) for name, of in {"language": languages, **lost}.items()},
         )
 
-    def _sieved(self, part: PlannedPart) -> Iterator[Sieved]:
+    def _sieved(self, part: PlannedPart) -> Iterator[tuple[pa.RecordBatch, Sieved]]:
+        """Batches of documents, and what becomes of them."""
         found = read_table(self.out, Output(**part.work["duplicates"]), rows=self.batch_rows)
         duplicates = pa.Table.from_batches(found, schema=DUPLICATES)
         columns = [name for name in DOCUMENTS.names if name != "signature"]
@@ -64,5 +68,17 @@ class FilterPart:
         lists = url_lists(recipe.urls, digest) if digest else None
         row = 0
         for batch in read_table(self.out, Output(**part.work["documents"]), columns=columns, rows=self.batch_rows):
-            yield sieve(batch, first_row=row, duplicates=duplicates, recipe=recipe, lists=lists)
+            yield batch, sieve(batch, first_row=row, duplicates=duplicates, recipe=recipe, lists=lists)
             row += batch.num_rows
+
+
+def lost_by(reason: str) -> str:
+    """The tally, by language, of the documents dropped for `reason`."""
+    return f"language lost by {reason}"
+
+
+def _lost(documents: pa.RecordBatch, dropped: pa.RecordBatch) -> Iterator[tuple[str, str]]:
+    """(reason, language) of each row of `dropped`; all are of `documents`."""
+    found = pc.index_in(dropped.column("id"), documents.column("id"))
+    languages = documents.column("language").take(found).to_pylist()
+    yield from zip(dropped.column("reason").to_pylist(), languages, strict=True)

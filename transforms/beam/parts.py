@@ -17,7 +17,7 @@ import apache_beam as beam
 from schemas.errors import RunError
 from schemas.records import Manifest, Output, PartRecord, merge, part_from_json, to_json
 from schemas.stages import BY_NAME, Stage
-from transforms.beam import files
+from transforms.beam import files, metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +87,13 @@ def committed(out: str, part: PlannedPart) -> PartRecord | None:
     return record if whole else None
 
 
-def commit(out: str, record: PartRecord) -> PartRecord:
-    """Checks the account, then writes the record: from here on the part is done."""
+def commit(out: str, record: PartRecord, *, since: metrics.Mark) -> PartRecord:
+    """Checks the account, writes what the part cost since it began, then the record: from here on the part is done."""
     record.counts.check(f"{record.stage}/{record.part} ({record.name})")
+    metrics.write(
+        out, stage=record.stage, part=record.part, plan_key=record.plan_key, since=since,
+        bytes_in=record.input_bytes, rows=record.counts.came_in,
+    )
     files.write_bytes(record_path(out, record.stage, record.part), to_json(record).encode())
     return record
 
@@ -119,7 +123,10 @@ class _ProcessPart(beam.DoFn):
 
     def process(self, part: PlannedPart) -> Iterator[PartRecord]:
         record = committed(self._out, part)
-        yield record if record else commit(self._out, self._process(part))
+        if record is None:
+            since = metrics.mark()
+            record = commit(self._out, self._process(part), since=since)
+        yield record
 
 
 class WriteManifest(beam.PTransform):

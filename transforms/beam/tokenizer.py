@@ -16,7 +16,7 @@ import xxhash
 from schemas.recipes import Tokenizer
 from schemas.records import Counts, Output, PartRecord
 from schemas.stages import TOKENIZER
-from transforms.beam import files
+from transforms.beam import files, metrics
 from transforms.beam.parts import PlannedPart
 from transforms.beam.tables import read_table, write_table
 from transforms.identity import chosen
@@ -26,6 +26,8 @@ from transforms.tokenizer_file import SPECIAL_TOKENS, tokenizer_json
 
 PARTITIONS = 16
 TABLE_ROWS = 1 << 16
+LEARNING = "learning"
+"""Under this name stands what learning from the counts cost, beside the parts that made them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,7 @@ def _sum(item: tuple[int, Iterable[bytes]]) -> bytes:
 
 
 def _learn(blocks: list[bytes], out: str, settings: Tokenizer) -> dict[str, Output]:
+    since = metrics.mark()
     bpe = learn_merges(
         add_counts(map(_unpacked, blocks)), vocab_size=settings.vocab_size, min_count=settings.min_count,
         special_tokens=SPECIAL_TOKENS,
@@ -103,6 +106,10 @@ def _learn(blocks: list[bytes], out: str, settings: Tokenizer) -> dict[str, Outp
     data = tokenizer_json(bpe, special_tokens=SPECIAL_TOKENS)
     path = f"{TOKENIZER.folder}/tokenizer.json"
     xxh3 = files.write_bytes(files.join(out, path), data)
+    metrics.write(
+        out, stage=TOKENIZER.name, part=LEARNING, plan_key=xxh3, since=since, bytes_in=sum(map(len, blocks)),
+        rows=len(bpe.vocab),
+    )
     return {"tokenizer": Output(path=path, rows=len(bpe.vocab), bytes=len(data), xxh3=xxh3, content=xxh3)}
 
 
