@@ -11,6 +11,7 @@ import html
 import re
 from collections.abc import Mapping
 
+from transforms.wikitext_lines import GONE, prose_of_table
 from transforms.wikitext_names import BREAKING_TAGS, DROPPED_TAGS, OTHER_TAGS, VERBATIM_TAGS, shown_link
 
 _MAX_OPEN = 100
@@ -64,6 +65,10 @@ def _close(opener: str, out: list[str], stack: list[tuple[str, int]], namespaces
         out.append(shown_link(title, label if pipe else None, namespaces))
     elif opener == "[":
         out.append(inner)
+    elif opener in ("{|", "table"):
+        out.append(prose_of_table(inner))
+    elif opener != "<!--":
+        out.append(GONE)
 
 
 def decode_entities(text: str) -> str:
