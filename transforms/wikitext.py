@@ -1,7 +1,7 @@
 """Wikitext to readable text: what a reader of the page sees of its prose.
 
 Templates go, but for some that are text; so do tables but for long paragraphs in them, references, galleries, formulas
-that are more than a letter or a sum, comments, and links to files, categories and other languages' versions. Headings
+that cannot be written in a line, comments, and links to files, categories and other languages' versions. Headings
 are lines, list items start with `- `.
 
 mwparserfromhell parses what it can do in bounded time. An opening bracket that nothing closes makes it read to the end
@@ -20,12 +20,12 @@ from mwparserfromhell.nodes import Argument, Comment, ExternalLink, Heading, HTM
 from mwparserfromhell.parser import ParserError
 from mwparserfromhell.wikicode import Wikicode
 
+from transforms.wikitext_formulas import shown_formula
 from transforms.wikitext_lines import GONE, finish_lines, prose_of_table, tidy_spaces
 from transforms.wikitext_names import (
     BREAKING_TAGS,
     DROPPED_TAGS,
     VERBATIM_TAGS,
-    shown_formula,
     shown_link,
     shown_template,
 )

@@ -20,6 +20,7 @@ spaces goes with it. No page has this character, since XML cannot."""
 _GONE_AFTER_COMMA = re.compile(r"[ \t]{0,9}[,;、，；][ \t]{0,9}\0[\0 \t]{0,99}(?=[,;.)、，；。）])")
 _GONE_BEFORE_STOP = re.compile(r"[ \t]{0,9}\0[\0 \t]{0,99}(?=[.,;:!?)\]»”…。、，；：）」』]|$)")
 _GONE_AT_OPENING = re.compile(r"(?<=[(（\[«“「『])[ \t]*\0[\0 \t]*")
+_GONE_IN_QUOTES = re.compile(r"[ \t]{0,9}(?:«\0+»|“\0+”|„\0+“|「\0+」|『\0+』|〈\0+〉|《\0+》)")
 _NO_WORD = re.compile(r"[*#:;\s]*[^\w&\0]*")
 _CELL = re.compile(r"[|!]+(?:[^|\n=]{0,200}=[^|\n]{0,200}\|)?[ \t]*")
 _TABLE_PROSE = 150
@@ -73,7 +74,7 @@ def _line(line: str) -> tuple[int, str]:
 def _without_gone(line: str) -> str:
     if GONE not in line:
         return line
-    line = _GONE_AFTER_COMMA.sub("", line)
+    line = _GONE_AFTER_COMMA.sub("", _GONE_IN_QUOTES.sub("", line))
     line = _GONE_AT_OPENING.sub("", _GONE_BEFORE_STOP.sub("", line))
     return line.replace(GONE, "").strip()
 

@@ -30,7 +30,7 @@ _DROPPED = """
 """
 DROPPED_TAGS = frozenset(_DROPPED.split())
 """Tags whose content is no prose."""
-VERBATIM_TAGS = frozenset({"nowiki", "pre", "code", "source", "syntaxhighlight"})
+VERBATIM_TAGS = frozenset({"nowiki", "pre", "source", "syntaxhighlight"})
 """Tags whose content is shown as it stands."""
 _BREAKING = """
     br hr p div blockquote center poem li ul ol dl dd dt tr td th caption h1 h2 h3 h4 h5 h6 pre source
@@ -38,8 +38,8 @@ _BREAKING = """
 BREAKING_TAGS = frozenset(_BREAKING.split())
 """Tags that end a line."""
 _OTHER = """
-    a abbr b bdi bdo big cite data del dfn em font i ins kbd mark noinclude onlyinclude q rb rp rt rtc ruby s samp small
-    span strike strong sub sup tbody thead time tt u var wbr img nobr translate tvar languages noeditsection
+    a abbr b bdi bdo big cite code data del dfn em font i ins kbd mark noinclude onlyinclude q rb rp rt rtc ruby s samp
+    small span strike strong sub sup tbody thead time tt u var wbr img nobr translate tvar languages noeditsection
 """
 OTHER_TAGS = frozenset(_OTHER.split())
 """The rest of what MediaWiki lets through: Help:HTML in wikitext."""
@@ -60,7 +60,6 @@ _RENAMED = frozenset({"нп", "не перекладено", "iw", "url"})
 """Templates that show their second argument, or if it is empty the first: links with a text of their own."""
 _GLOSSED = frozenset({"読み仮名", "読み仮名 ruby不使用", "ruby", "ルビ", "ふりがな"})
 """Templates that show their second argument, a reading, over or behind the first."""
-_SIMPLE_FORMULA = re.compile(r"[\w\s+\-=<>.,()/*!'|:;×·≤≥]{1,60}")
 LITERAL_TEMPLATES: dict[str, str] = {
     "!": "|", "=": "=", "'": "'", "'s": "'s", "–": " – ", "—": "—", "ndash": " – ", "snd": " – ", "spnd": " – ",
     "spaced ndash": " – ", "mdash": "—", "nbsp": " ", "space": " ", "·": " · ", "dot": " · ", "•": " • ",
@@ -134,8 +133,3 @@ def _glossed(word: str, glosses: list[str], brackets: str, comma: str) -> str:
     """A word with what explains it behind it in brackets; the first explanation, where there is no word."""
     shown = [g.strip() for g in (word, *glosses) if g.strip("\0 \n")]
     return shown[0] + brackets.format(comma.join(shown[1:])) if shown[1:] else "".join(shown)
-
-
-def shown_formula(source: str) -> str:
-    """The content of <math> where it reads as it is written, as `x` and `n + 1` do; else nothing."""
-    return source.strip() if _SIMPLE_FORMULA.fullmatch(source) else ""
