@@ -17,6 +17,7 @@ for _pairs in (_GREEK.split(), _SIGNS.split()):
     _NAMES.update(zip(_pairs[::2], _pairs[1::2], strict=True))
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _SPACE = re.compile(r"\\[,;:! ]|~")
+_TIGHT = re.compile(r"(?<=[(/¬]) | (?=[)^_])")
 _MAX = 200
 """Characters of a formula; longer ones are not lines."""
 
@@ -27,4 +28,4 @@ def shown_formula(source: str) -> str:
         return ""
     text = _COMMAND.sub(lambda found: _NAMES.get(found[1], found[0]), _SPACE.sub(" ", source))
     text = re.sub(r"([\^_])\{(\w{1,3}|-\d{1,3})\}", r"\1\2", text)
-    return "" if re.search(r"[\\{}&$<]", text) else re.sub(r"(?<=\() +| +(?=\))", "", " ".join(text.split()))
+    return "" if re.search(r"[\\{}&$<]", text) else _TIGHT.sub("", " ".join(text.split()))
