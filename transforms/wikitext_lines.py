@@ -21,7 +21,7 @@ _GONE_AFTER_COMMA = re.compile(r"[ \t]{0,9}[,;、，；][ \t]{0,9}\0[\0 \t]{0,99
 _GONE_BEFORE_STOP = re.compile(r"[ \t]{0,9}\0[\0 \t]{0,99}(?=[.,;:!?)\]»”…。、，；：）」』]|$)")
 _GONE_AT_OPENING = re.compile(r"(?<=[(（\[«“「『])[ \t]*\0[\0 \t]*")
 _GONE_IN_QUOTES = re.compile(r"[ \t]{0,9}(?:«\0+»|“\0+”|„\0+“|「\0+」|『\0+』|〈\0+〉|《\0+》)")
-_NO_WORD = re.compile(r"[*#:;\s]*[^\w&\0]*")
+_NO_WORD = re.compile(r"[^\w&]*")
 _CELL = re.compile(r"[|!]+(?:[^|\n=]{0,200}=[^|\n]{0,200}\|)?[ \t]*")
 _TABLE_PROSE = 150
 """Characters of a line in a table from which on it is prose: tables are also used to lay a page out in columns."""

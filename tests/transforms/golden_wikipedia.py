@@ -1,5 +1,5 @@
-"""Writes golden_wikipedia.json: `python tests/transforms/golden_wikipedia.py DATA_FOLDER`, after a review by eye of every
-page whose hashes change. It holds no text of the pages, only what tells whether and where one changed."""
+"""Writes golden_wikipedia.json: `python tests/transforms/golden_wikipedia.py DATA_FOLDER`, after a review by eye of
+every page whose hashes change. It holds no text of the pages, only what tells whether and where one changed."""
 
 from __future__ import annotations
 
