@@ -204,3 +204,15 @@ def test_real_dumps_as_multistream_and_uncompressed(
             parts = ranges(data, size)
             assert joined(parts) == expected
             assert sum(map(bool, parts)) > 1
+
+
+@pytest.mark.parametrize("pack", [packed, lambda pieces: "".join(pieces).encode()])
+def test_a_missing_end_is_said_once_and_a_missing_head_not_at_all(pack) -> None:
+    """A dump cut between two pages lacks its end tag; the last streams of one have the end tag alone."""
+    cut, tail = pack([HEAD, *GROUPS]), pack([*GROUPS, END])
+    for data, letters in ((cut, 1), (tail, 0)):
+        expected = whole(data)
+        assert [isinstance(o, DeadLetter) for o in expected] == [False] * len(PAGES) + [True] * letters
+        for size in (700, len(data) // 2 + 1, len(data)):
+            found = joined(ranges(data, size))
+            assert found[: len(PAGES)] == expected[: len(PAGES)] and len(found) == len(expected)
