@@ -8,24 +8,33 @@ Boundaries are
 - of uncompressed WARC, where a record starts: found by going from header to header from the file's start, since an
   archive inside a record looks like records from anywhere else;
 - of gzip WARC, where a gzip member starts that holds whole records: searched for, and confirmed as `_is_boundary` says;
-- of Parquet, where a row group starts.
+- of Parquet, where a row group starts;
+- of an uncompressed Wikipedia dump, where a page starts right after another or after siteinfo: in a dump's text, < is
+  escaped, and it has neither comments nor CDATA;
+- of a bzip2 Wikipedia dump, where a stream starts that begins with a page, as each of 100 pages does in a multistream
+  dump. Siteinfo is read from the head of the file, which must be one dump, not several.
 
-Other files, as a WARC in a single gzip member, have none: all of their records are in the range that starts at 0.
+Other files, as a WARC in a single gzip member, have none: all of their records are in the range that starts at 0. So it
+is with a dump of one bzip2 stream, and with the streams of parallel packers, which are cut in the midst of pages.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from schemas.recipes import Extract
 from transforms.archive import archive_format, read_archive
+from transforms.dump_boundaries import next_page, next_stream
+from transforms.dump_head import read_inside
+from transforms.find_bytes import find_bytes
 from transforms.inflate import Inflated
 from transforms.outcomes import Outcome, RecordError
 from transforms.parquet import read_parquet
 from transforms.response import first
 from transforms.warc import parse_head, read_head, skip
+from transforms.wikipedia import read_wikipedia
 
 _BLOCK = 1 << 16
 _MEMBER = b"\x1f\x8b\x08"
@@ -34,14 +43,18 @@ _VERBATIM = 65_535
 """Bytes at most that deflate stores as they are before a block header comes between: RFC 1951, 3.2.4. A gzip file that
 was crawled lies so in its record, and its members look like the archive's own for no longer than that."""
 _PROBE = 16 << 20
-"""Bytes of a gzip WARC in which a second boundary must be found for it to be split: its first record is short."""
+"""Bytes of a gzip WARC or a dump in which a second boundary must be found for it to be split: what comes before is
+short, a crawl's first record or siteinfo."""
+_Find = Callable[[BinaryIO, int, int | None], int | None]
+"""The first boundary of a file in bytes [at, until)."""
 
 
 def can_be_split(raw: BinaryIO) -> bool:
     """Whether ranges of the file are worth reading one by one. Reads its head only."""
     kind, compression = _format(raw)
-    if compression == "gzip" and kind == "warc":
-        return _next_member(raw, 1, _PROBE) is not None
+    find = _finder(kind, compression)
+    if find in (_next_member, next_page, next_stream):
+        return find(raw, 1, _PROBE) is not None
     return compression is None and kind is not None
 
 
@@ -49,22 +62,37 @@ def read_range(raw: BinaryIO, *, extract: Extract, start: int, end: int) -> Iter
     """The outcomes of the records in bytes [start, end), as `read_archive` gives them, positions and all. Damage in a
     gzip WARC costs what follows up to the next range, in other files what follows up to the file's end."""
     kind, compression = _format(raw)
-    match kind, compression:
-        case "parquet", None:
-            yield from read_parquet(raw, extract=extract, start=start, end=end)
-            return
-        case "warc" | "jsonl", None:
-            find = _next_record if kind == "warc" else _next_line
-        case "warc", "gzip":
-            find = _next_member
-        case _:
-            find = _nowhere
+    if kind == "parquet" and compression is None:
+        yield from read_parquet(raw, extract=extract, start=start, end=end)
+        return
+    find = _finder(kind, compression)
     begin = find(raw, start, end) if start else 0
     if begin is None:
         return
     stop = find(raw, end, None)
+    inside = read_inside(raw, last=stop is None) if kind == "wikipedia" and (begin or stop) else None
     raw.seek(begin)
-    yield from read_archive(Inflated(raw, start=begin, end=stop), extract=extract, kind=kind)
+    stream = Inflated(raw, start=begin, end=stop)
+    if inside:
+        yield from read_wikipedia(stream, io.BufferedReader(stream, _BLOCK), extract=extract, inside=inside)
+    else:
+        yield from read_archive(stream, extract=extract, kind=kind)
+
+
+def _finder(kind: str | None, compression: str | None) -> _Find:
+    match kind, compression:
+        case "warc", None:
+            return _next_record
+        case "jsonl", None:
+            return _next_line
+        case "warc", "gzip":
+            return _next_member
+        case "wikipedia", None:
+            return next_page
+        case "wikipedia", "bzip2":
+            return next_stream
+        case _:
+            return _nowhere
 
 
 def _format(raw: BinaryIO) -> tuple[str | None, str | None]:
@@ -79,7 +107,7 @@ def _nowhere(raw: BinaryIO, at: int, until: int | None) -> int | None:
 
 def _next_line(raw: BinaryIO, at: int, until: int | None) -> int | None:
     """The first line start in [at, until), `at` above 0."""
-    last = _find(raw, b"\n", at - 1, None if until is None else until - 1)
+    last = find_bytes(raw, b"\n", at - 1, None if until is None else until - 1)
     return None if last is None else last + 1
 
 
@@ -102,9 +130,9 @@ def _next_record(raw: BinaryIO, at: int, until: int | None) -> int | None:
 
 def _next_member(raw: BinaryIO, at: int, until: int | None) -> int | None:
     """The first boundary of a gzip WARC in [at, until)."""
-    found = _find(raw, _MEMBER, at, until)
+    found = find_bytes(raw, _MEMBER, at, until)
     while found is not None and not _is_boundary(raw, found):
-        found = _find(raw, _MEMBER, found + 1, until)
+        found = find_bytes(raw, _MEMBER, found + 1, until)
     return found
 
 
@@ -130,18 +158,3 @@ def _is_boundary(raw: BinaryIO, at: int) -> bool:
     while stream.file_bytes - at <= _VERBATIM + 2 * _BLOCK and buffered.read(_BLOCK):
         pass  # up to two blocks were read ahead and not inflated
     return stream.damage is None
-
-
-def _find(raw: BinaryIO, needle: bytes, at: int, until: int | None) -> int | None:
-    """The first place in [at, until) where `needle` starts."""
-    raw.seek(at)
-    data = b""
-    while (until is None or at < until) and (block := raw.read(_BLOCK)):
-        data += block
-        found = data.find(needle)
-        if found >= 0:
-            return at + found if until is None or at + found < until else None
-        keep = len(needle) - 1
-        at += max(len(data) - keep, 0)
-        data = data[-keep:] if keep else b""
-    return None

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 from schemas.recipes import Extract
+from transforms.dump_head import Inside
 from transforms.dump_xml import DumpError, DumpParser, RawPage, Site
 from transforms.extractors import named
 from transforms.inflate import Inflated
@@ -42,12 +43,15 @@ def is_dump(head: bytes) -> bool:
     return bool(re.match(r"\ufeff?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:mediawiki|page)[\s>]", text, re.DOTALL))
 
 
-def read_wikipedia(stream: Inflated, buffered: BinaryIO, *, extract: Extract) -> Iterator[Outcome]:
+def read_wikipedia(
+    stream: Inflated, buffered: BinaryIO, *, extract: Extract, inside: Inside | None = None
+) -> Iterator[Outcome]:
     """One outcome a page. Text is made of wikitext pages of namespace 0 that are no redirects; the others are skipped.
     The page that a file is cut off in is `truncated`. XML that is broken costs the page it is in, as `bad_xml`: reading
-    goes on at the next page, or at the start of the next dump."""
+    goes on at the next page, or at the start of the next dump. With `inside` the stream is a range of a dump, which
+    starts with a page unless it starts the file."""
     data, at = buffered.read(_STEP), 0
-    site, codec = Site(), _BOMS.get(data[:2])
+    site, codec = (inside.site, inside.codec) if inside else (Site(), _BOMS.get(data[:2]))
     alone = b"<page" in data[:64].replace(b"\0", b"")[:16]  # pages without their dump: a stream of a multistream dump
     parser: DumpParser | None = DumpParser(
         site=site, origin=0, codec=codec, inside=alone, max_bytes=extract.max_record_bytes
@@ -61,13 +65,13 @@ def read_wikipedia(stream: Inflated, buffered: BinaryIO, *, extract: Extract) ->
                 more = buffered.read(_STEP)
                 at, data = at + len(data) - len(keep), keep + more if more else b""
                 continue
-            inside, k = mark
+            at_page, k = mark
             if not lost.is_nothing(data[: max(k, 0)], at):
                 yield lost.letter(stream, end=at + k)
-            site = site if inside else Site()
+            site = site if at_page else Site()
             at, data = at + k, data[k:]
             parser = DumpParser(
-                site=site, origin=at, codec=codec, inside=inside, max_bytes=extract.max_record_bytes
+                site=site, origin=at, codec=codec, inside=at_page, max_bytes=extract.max_record_bytes
             )
         error = _feed(parser, data)
         codec = codec or parser.encoding
@@ -86,7 +90,8 @@ def read_wikipedia(stream: Inflated, buffered: BinaryIO, *, extract: Extract) ->
     if parser is None:
         yield lost.letter(stream, end=stream.position)
         return
-    closing = b"</mediawiki>" if alone else b""
+    unended = inside.unended if inside else alone
+    closing = b"</mediawiki>" if unended and not parser.closed else b""
     if (error := _feed(parser, closing, last=True)) or stream.damage:
         place = parser.end if parser.page is None else parser.page.start
         detail = stream.damage or f"the file ends before the dump does: {error}"

@@ -1,7 +1,8 @@
 """Wikitext to readable text: what a reader of the page sees of its prose.
 
-Templates go, but for a few that are text; so do tables, references, galleries, formulas, comments, and links to files,
-categories and other languages' versions. Headings are lines, list items start with `- `.
+Templates go, but for some that are text; so do tables but for long paragraphs in them, references, galleries, formulas
+that cannot be written in a line, comments, and links to files, categories and other languages' versions. Headings
+are lines, list items start with `- `.
 
 mwparserfromhell parses what it can do in bounded time. An opening bracket that nothing closes makes it read to the end
 and start again, so that its time is at most about the openers times the characters of what it is given: a page is cut
@@ -19,8 +20,15 @@ from mwparserfromhell.nodes import Argument, Comment, ExternalLink, Heading, HTM
 from mwparserfromhell.parser import ParserError
 from mwparserfromhell.wikicode import Wikicode
 
-from transforms.wikitext_lines import finish_lines, tidy_spaces
-from transforms.wikitext_names import BREAKING_TAGS, DROPPED_TAGS, VERBATIM_TAGS, shown_link, shown_template
+from transforms.wikitext_formulas import shown_formula
+from transforms.wikitext_lines import GONE, finish_lines, prose_of_table, tidy_spaces
+from transforms.wikitext_names import (
+    BREAKING_TAGS,
+    DROPPED_TAGS,
+    VERBATIM_TAGS,
+    shown_link,
+    shown_template,
+)
 from transforms.wikitext_plain import decode_entities, strip_markup
 
 _MAX_BYTES = 2 << 20
@@ -142,18 +150,28 @@ class _Shown:
         return (self.all(node.title) if node.title is not None else "") if node.brackets else self.all(node.url)
 
     def _template(self, node: Template) -> str:
-        return shown_template(str(node.name), [self.all(p.value) for p in node.params if not p.showkey])
+        numbered = {int(n): p for p in node.params if re.fullmatch("[1-9]", n := str(p.name).strip())}
+        shown = {number: self.all(parameter.value) for number, parameter in numbered.items()}
+        arguments = [shown.get(number, "") for number in range(1, max(shown, default=0) + 1)]
+        return shown_template(str(node.name), arguments) or GONE
 
     def _tag(self, node: Tag) -> str:
         name = str(node.tag).strip().lower()
-        if name in DROPPED_TAGS or any("display:none" in str(a).replace(" ", "") for a in node.attributes):
-            return ""
+        if any("display:none" in str(a).replace(" ", "") for a in node.attributes):
+            return GONE
+        if name == "table":
+            return prose_of_table(self.all(node.contents))
+        if name in ("math", "chem"):
+            return _as_it_stands(shown_formula(str(node.contents or ""))) or GONE
+        if name in DROPPED_TAGS:
+            return GONE
         if node.wiki_markup and name in ("li", "dd", "dt", "hr"):
             return str(node.wiki_markup)
         if node.self_closing:
             return "\n" if name in BREAKING_TAGS else ""
-        if name in VERBATIM_TAGS:
-            shown = _MARKUP.sub(lambda mark: f"&#{ord(mark[0])};", str(node.contents or ""))
-        else:
-            shown = self.all(node.contents)
+        shown = _as_it_stands(str(node.contents or "")) if name in VERBATIM_TAGS else self.all(node.contents)
         return f"\n{shown}\n" if name in BREAKING_TAGS else shown
+
+
+def _as_it_stands(text: str) -> str:
+    return _MARKUP.sub(lambda mark: f"&#{ord(mark[0])};", text)

@@ -14,6 +14,17 @@ _OPENING = re.compile(r"([(（])[ \t]*[,;:、，；][ \t,;、，；]{0,20}")
 _CLOSING = re.compile(r"[ \t,;、，；]{0,20}[,;、，；][ \t]*([)）])")
 _SPACES = re.compile(r"[ \t\u00a0\u2009\u202f\u3000]+")
 _BREAKS = re.compile(r"\n{3,}")
+GONE = "\0"
+"""Stands where a template or the like was left out until the line is finished: what it leaves of brackets, commas and
+spaces goes with it. No page has this character, since XML cannot."""
+_GONE_AFTER_COMMA = re.compile(r"[ \t]{0,9}[,;、，；][ \t]{0,9}\0[\0 \t]{0,99}(?=[,;.)、，；。）])")
+_GONE_BEFORE_STOP = re.compile(r"[ \t]{0,9}\0[\0 \t]{0,99}(?=[.,;:!?)\]»”…。、，；：）」』]|$)")
+_GONE_AT_OPENING = re.compile(r"(?<=[(（\[«“「『])[ \t]*\0[\0 \t]*")
+_GONE_IN_QUOTES = re.compile(r"[ \t]{0,9}(?:«\0+»|“\0+”|„\0+“|「\0+」|『\0+』|〈\0+〉|《\0+》)")
+_NO_WORD = re.compile(r"[^\w&]*")
+_CELL = re.compile(r"[|!]+(?:[^|\n=]{0,200}=[^|\n]{0,200}\|)?[ \t]*")
+_TABLE_PROSE = 150
+"""Characters of a line in a table from which on it is prose: tables are also used to lay a page out in columns."""
 
 
 def finish_lines(text: str) -> str:
@@ -34,6 +45,13 @@ def finish_lines(text: str) -> str:
     return "\n".join(reversed(kept))
 
 
+def prose_of_table(text: str) -> str:
+    """The long lines of a table, as paragraphs."""
+    lines = (line[cell.end() if (cell := _CELL.match(line)) else 0 :].strip() for line in text.split("\n"))
+    kept = (f"\n\n{line}\n\n" for line in lines if len(line) >= _TABLE_PROSE and "|" not in line)
+    return "".join(kept) or GONE
+
+
 def tidy_spaces(text: str) -> str:
     """Runs of spaces as one, no-break and wide ones too; lines trimmed; at most one blank line in a row."""
     lines = _SPACES.sub(" ", text).split("\n")
@@ -42,14 +60,23 @@ def tidy_spaces(text: str) -> str:
 
 def _line(line: str) -> tuple[int, str]:
     """(level of a heading or 0, the line as text)."""
+    line = _without_gone(line)
     heading = _HEADING.fullmatch(line)
     if heading:
         return len(heading[1]), _inline(heading[2])
-    if _TABLE_LINE.match(line) or re.fullmatch(r"-{4,}", line):
+    if _TABLE_LINE.match(line) or _NO_WORD.fullmatch(line):
         return 0, ""
     mark = _LIST.match(line)
     shown = _inline(line[mark.end() :] if mark else line)
     return 0, f"- {shown}" if shown and mark and ("*" in mark[1] or "#" in mark[1]) else shown
+
+
+def _without_gone(line: str) -> str:
+    if GONE not in line:
+        return line
+    line = _GONE_AFTER_COMMA.sub("", _GONE_IN_QUOTES.sub("", line))
+    line = _GONE_AT_OPENING.sub("", _GONE_BEFORE_STOP.sub("", line))
+    return line.replace(GONE, "").strip()
 
 
 def _inline(line: str) -> str:

@@ -1,8 +1,8 @@
 """Wikitext to text in one pass whose time grows with the text alone: for what the parser left, and for pages that it
 would take too long over.
 
-Brackets are matched with a stack. One that closes nothing is dropped, as is one that nothing closes, with what it
-holds kept: losing a bracket is better than losing a page.
+Brackets are matched with a stack. One that closes nothing is dropped, but for a single ], as is one that nothing
+closes, with what it holds kept: losing a bracket is better than losing a page.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import html
 import re
 from collections.abc import Mapping
 
+from transforms.wikitext_lines import GONE, prose_of_table
 from transforms.wikitext_names import BREAKING_TAGS, DROPPED_TAGS, OTHER_TAGS, VERBATIM_TAGS, shown_link
 
 _MAX_OPEN = 100
@@ -39,7 +40,8 @@ def strip_markup(text: str, *, namespaces: Mapping[str, int]) -> str:
         if tag and (tag not in DROPPED_TAGS or token[0].endswith("/>")):
             out.append("\n" if tag in BREAKING_TAGS else "")
         elif (opener := tag if token["close"] else _CLOSERS.get(mark)) is not None:
-            _close(opener, out, stack, namespaces)
+            if not _close(opener, out, stack, namespaces) and mark == "]":
+                out.append("]")
         elif len(stack) < _MAX_OPEN:
             stack.append((mark, len(out)))
     out.append(text[place:])
@@ -50,11 +52,11 @@ def _kind(mark: str) -> str:
     return "[" if mark.startswith("[") and not mark.startswith("[[") else mark
 
 
-def _close(opener: str, out: list[str], stack: list[tuple[str, int]], namespaces: Mapping[str, int]) -> None:
-    """Ends the innermost `opener`; those opened inside it and never closed are forgotten."""
+def _close(opener: str, out: list[str], stack: list[tuple[str, int]], namespaces: Mapping[str, int]) -> bool:
+    """Ends the innermost `opener`; those opened inside it and never closed are forgotten. False if there is none."""
     at = next((k for k in range(len(stack) - 1, -1, -1) if stack[k][0] == opener), None)
     if at is None:
-        return
+        return False
     start = stack[at][1]
     del stack[at:]
     inner = "".join(out[start:])
@@ -64,6 +66,11 @@ def _close(opener: str, out: list[str], stack: list[tuple[str, int]], namespaces
         out.append(shown_link(title, label if pipe else None, namespaces))
     elif opener == "[":
         out.append(inner)
+    elif opener in ("{|", "table"):
+        out.append(prose_of_table(inner))
+    elif opener != "<!--":
+        out.append(GONE)
+    return True
 
 
 def decode_entities(text: str) -> str:

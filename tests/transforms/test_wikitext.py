@@ -37,7 +37,7 @@ def shown(source: str) -> str:
         ("{{frac|1|2}} {{circa|1900}} a{{snd}}b", "1/2 c. 1900 a – b"),
         ("{{lang}}{{convert}}{{nowrap}}x", "x"),
         ("a<ref name=x>r</ref><ref name=x />b", "ab"),
-        ("a<math>x^2</math><gallery>\nA.jpg|b\n</gallery>b", "ab"),
+        ("a<math>\\frac{x}2</math><gallery>\nA.jpg|b\n</gallery>b", "ab"),
         ("a<!-- c -->b", "ab"),
         ("a<br>b<br/>c", "a\nb\nc"),
         ("H<sub>2</sub>O <span style='x'>y</span>", "H2O y"),
@@ -190,6 +190,13 @@ HOSTILE = [
     "&#",
     "x''' ",
     "__a",
+    "{{x}},",
+    "({{x}} ",
+    "«{{x}}",
+    "  {{x}}  ",
+    "<math>\\a</math>",
+    "**",
+    "\n{|\n|a=b",
 ]
 
 
