@@ -52,7 +52,8 @@ def read_wikipedia(
     starts with a page unless it starts the file."""
     data, at = buffered.read(_STEP), 0
     site, codec = (inside.site, inside.codec) if inside else (Site(), _BOMS.get(data[:2]))
-    alone = b"<page" in data[:64].replace(b"\0", b"")[:16]  # pages without their dump: a stream of a multistream dump
+    # Pages without their dump: a stream of a multistream dump. Byte order marks and UTF-16's zeros come first.
+    alone = data[:64].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xfe\xff \t\r\n").startswith(b"<page")
     parser: DumpParser | None = DumpParser(
         site=site, origin=0, codec=codec, inside=alone, max_bytes=extract.max_record_bytes
     )

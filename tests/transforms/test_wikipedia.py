@@ -239,6 +239,12 @@ def test_the_step_of_reading_changes_nothing(monkeypatch: pytest.MonkeyPatch) ->
         assert [o for o in found if isinstance(o, Page)] == [o for o in whole if isinstance(o, Page)]
 
 
+@pytest.mark.parametrize("head", ["<mediawiki>", "\ufeff<mediawiki>", "<mediawiki >"])
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16"])
+def test_a_page_that_follows_the_root_at_once(head: str, codec: str) -> None:
+    assert names((head + page().strip() + page(2) + END).encode(codec)) == ["page", "page"]
+
+
 def test_dumps_one_after_the_other_have_addresses_of_their_own() -> None:
     other = HEAD.replace("xx.example", "yy.example")
     found = outcomes(HEAD + page() + END + "<?xml version='1.0'?>" + other + page() + END)
