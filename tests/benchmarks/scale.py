@@ -1,7 +1,7 @@
 """How long runs behave: rate once started, Beam's share, and ten times the input. One worker on one core.
 
     python tests/benchmarks/corpus.py FOLDER && python tests/benchmarks/grown.py FOLDER 20
-    python tests/benchmarks/scale.py FOLDER
+    python tests/benchmarks/scale.py FOLDER [--stages 5 --copies 10]
 
 Each stage is a command of its own, whose CPU seconds and peak memory the kernel counts. Start-up is the same command on
 three small documents, kernels compiled before; it is told apart and subtracted. The small input is a tenth of the
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.stages import ENCODE, STAGES, TOKENIZER, Stage
+from schemas.stages import STAGES, Stage
 
 ROOT = Path(__file__).parents[2]
 MEASURE = """
@@ -85,12 +85,11 @@ def counts(out: Path, stage: Stage) -> tuple[int, int]:
     return found["came_in"], found["went_out"]
 
 
-def table(kind: str, inputs: Sequence[Path], scratch: Path) -> None:
+def table(kind: str, inputs: Sequence[Path], stages: Sequence[Stage], scratch: Path) -> None:
     """Prints the stages' figures on a tenth of the inputs and on all of them."""
     recipe, tiny = scratch / "bench.toml", scratch / "tiny.jsonl"
     recipe.write_text('base = "web-en"\n' if kind == "warc.gz" else "languages = []\nrules = []\n")
     tiny.write_text(TINY)
-    stages = [s for s in STAGES if kind == "jsonl.gz" or s not in (TOKENIZER, ENCODE)]
     anything = scratch / "anything.toml"
     anything.write_text("languages = []\nrules = []\n")
     run_stages([tiny], scratch / "warm", anything, stages)  # compiles the kernels
@@ -103,8 +102,8 @@ def table(kind: str, inputs: Sequence[Path], scratch: Path) -> None:
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for stage, begun, before, after in zip(stages, start, few, many, strict=True):
         row(stage.name, counts(scratch / "many", stage)[0], begun, before, after)
+    row("together", counts(scratch / "many", STAGES[0])[0], *map(together, (start, few, many)))
     if kind == "warc.gz":
-        row("all three", counts(scratch / "many", STAGES[0])[0], *map(together, (start, few, many)))
         share(inputs, tiny, recipe, scratch, with_beam=many[0].cpu - start[0].cpu)
 
 
@@ -134,13 +133,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the corpus, with its copies in FOLDER/grown")
     parser.add_argument("--kind", choices=sorted(KINDS), action="append", help="only this input; may be repeated")
+    parser.add_argument("--copies", type=int, default=20, help="how many to read (default: %(default)s)")
+    parser.add_argument("--stages", type=int, default=3, help="how many to run: 3 is to clean/ (default: %(default)s)")
     args = parser.parse_args()
     for kind in args.kind or KINDS:
-        inputs = sorted((args.folder / "grown").glob(f"docs-*.{kind}"))
+        inputs = sorted((args.folder / "grown").glob(f"docs-*.{kind}"))[: args.copies]
         if len(inputs) < 10:
             parser.error(f"{args.folder}/grown has {len(inputs)} copies of docs.{kind}: make ten or more with grown.py")
         with tempfile.TemporaryDirectory(dir=args.folder) as scratch:
-            table(kind, inputs, Path(scratch))
+            table(kind, inputs, STAGES[: args.stages], Path(scratch))
 
 
 if __name__ == "__main__":
