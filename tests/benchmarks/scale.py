@@ -5,7 +5,7 @@
 
 Each stage is a command of its own, whose CPU seconds and peak memory the kernel counts. Start-up is the same command on
 three small documents, kernels compiled before; it is told apart and subtracted. The small input is a tenth of the
-copies, the large one all of them. Beam's share is what ingest takes beyond a loop over the same parts without Beam.
+copies, the large one all of them. Beam's share is what a stage takes, once started, outside of its parts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.stages import STAGES, Stage
+from schemas.stages import DEDUPE, STAGES, Stage
 
 ROOT = Path(__file__).parents[2]
 MEASURE = """
@@ -28,24 +28,6 @@ import resource, subprocess, sys
 subprocess.run([sys.executable, *sys.argv[1:]], check=True, stderr=subprocess.DEVNULL)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
-"""
-WITHOUT_BEAM = """
-import json, sys
-from pipelines.ingest import prepare, work
-from pipelines.models import language_model_path
-from pipelines.options import parse
-from transforms.beam.ingest import IngestPart
-from transforms.beam.parts import commit
-
-options = parse(sys.argv[1:], command="ingest", about="", needs_input=True)
-settings, found = prepare(options)
-process = IngestPart(
-    out=options.output, extracts={name: recipe.extract for name, recipe in settings.sources.items()},
-    dedupe=settings.recipe.dedupe, model=language_model_path(None), batch_rows=options.batch_rows,
-)
-process.setup()
-for part in work(settings, found).parts:
-    commit(options.output, process(part))
 """
 TINY = "".join(json.dumps({"text": f"{k} small documents to start with"}) + "\n" for k in range(3))
 KINDS = {"warc.gz": "WARC of HTML pages", "jsonl.gz": "JSON lines of documents"}
@@ -103,8 +85,11 @@ def table(kind: str, inputs: Sequence[Path], stages: Sequence[Stage], scratch: P
     for stage, begun, before, after in zip(stages, start, few, many, strict=True):
         row(stage.name, counts(scratch / "many", stage)[0], begun, before, after)
     row("together", counts(scratch / "many", STAGES[0])[0], *map(together, (start, few, many)))
-    if kind == "warc.gz":
-        share(inputs, tiny, recipe, scratch, with_beam=many[0].cpu - start[0].cpu)
+    print()
+    for stage in stages:
+        if stage is DEDUPE:  # most of it is no part's
+            continue
+        share(scratch / "many", stage)
 
 
 def together(used: Sequence[Used]) -> Used:
@@ -120,13 +105,12 @@ def row(name: str, documents: int, begun: Used, before: Used, after: Used) -> No
     print(f"| {name} | {' | '.join(figures)} |", flush=True)
 
 
-def share(inputs: Sequence[Path], tiny: Path, recipe: Path, scratch: Path, *, with_beam: float) -> None:
-    """Prints what Beam adds to ingest."""
-    begun = measured("-c", WITHOUT_BEAM, f"--input=web={tiny}", f"--output={scratch / 'bare-start'}")
-    every = [f"--input=web={path}" for path in inputs]
-    bare = measured("-c", WITHOUT_BEAM, *every, f"--recipe={recipe}", f"--output={scratch / 'bare'}").cpu - begun.cpu
-    print(f"\nIngest without Beam takes {bare:.1f} CPU s beyond start-up, with it {with_beam:.1f}: Beam's share is "
-          f"{100 * (with_beam - bare) / with_beam:.1f} %.")
+def share(out: Path, stage: Stage) -> None:
+    """Prints what the stage took outside of its parts, as its run wrote it down: Beam, and planning."""
+    whole = json.loads((out / "metrics" / f"{stage.name}.json").read_text())["cpu_s"]
+    parts = sum(json.loads(path.read_text())["cpu_s"] for path in (out / "metrics" / stage.name).glob("*.json"))
+    outside = whole - parts
+    print(f"{stage.name}: {parts:.1f} CPU s in its parts, {outside:.1f} outside of them: {outside / whole:.1%}")
 
 
 def main() -> None:
