@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.fingerprints import library_versions, stage_fingerprint
+from pipelines.local import scratch_folder
 from pipelines.options import Options, parse
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
@@ -16,6 +17,7 @@ from schemas.errors import RunError
 from schemas.records import Manifest
 from schemas.stages import FILTER, TOKENIZER
 from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest
+from transforms.beam.spill import Spill
 from transforms.beam.tokenizer import CountPart, LearnTokenizer
 from transforms.identity import fingerprint
 
@@ -31,13 +33,15 @@ def run(argv: Sequence[str] | None) -> None:
 
 def tokenizer(options: Options, settings: Settings) -> Manifest:
     process = CountPart(out=options.output, tokenizer=settings.recipe.tokenizer, batch_rows=options.batch_rows)
+    planned = work(settings, needed(options.output, FILTER))
+    with scratch_folder(options) as scratch:
 
-    def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
-        records = plan | ProcessParts(options.output, process)
-        learnt = records | LearnTokenizer(options.output, settings.recipe.tokenizer)
-        records | WriteManifest(options.output, blank, learnt)
+        def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
+            records = plan | ProcessParts(options.output, process)
+            learnt = records | LearnTokenizer(options.output, settings.recipe.tokenizer, Spill(folder=scratch))
+            records | WriteManifest(options.output, blank, learnt)
 
-    return run_stage(options, work(settings, needed(options.output, FILTER)), graph)
+        return run_stage(options, planned, graph)
 
 
 def work(settings: Settings, clean: Manifest) -> Work:

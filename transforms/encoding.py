@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
+Tokens = npt.NDArray[np.unsignedinteger[Any]]
+"""Token ids, uint16 or uint32."""
 BATCH_BYTES = 1 << 20
 """Text encoded at a time: an encoding holds about a hundred bytes a token until its ids are copied out."""
 
@@ -49,7 +52,7 @@ class Encoded:
     ids: pa.FixedSizeBinaryArray
     languages: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
-    tokens: npt.NDArray[np.uint32]
+    tokens: Tokens
     text_bytes: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -77,11 +80,12 @@ class Encoded:
     def of(pieces: Sequence[Encoded]) -> Encoded:
         """Pieces joined, in their order."""
         empty = [np.zeros(0, np.int64)]
+        tokens: list[Tokens] = [p.tokens for p in pieces] or [np.zeros(0, np.uint16)]
         return Encoded(
             ids=pa.concat_arrays([pa.array([], pa.binary(16)), *(p.ids for p in pieces)]),
             languages=np.concatenate(empty + [p.languages for p in pieces]),
             lengths=np.concatenate(empty + [p.lengths for p in pieces]),
-            tokens=np.concatenate([np.zeros(0, np.uint32), *(p.tokens for p in pieces)]),
+            tokens=np.concatenate(tokens),
             text_bytes=np.concatenate(empty + [p.text_bytes for p in pieces]),
         )
 
@@ -100,16 +104,19 @@ def sums_by_language(
 
 
 def encode_documents(tokenizer: Tokenizer, documents: pa.RecordBatch, *, languages: Sequence[str]) -> Encoded:
-    """Rows of clean/ (id, text, language), tokenised. Raises ValueError at a language that is not in `languages`."""
+    """Rows of clean/ (id, text, language), tokenised; tokens are uint16 where the vocabulary fits. Raises ValueError at
+    a language that is not in `languages`."""
     texts = documents.column("text")
     tokens, lengths = encode_texts(tokenizer, texts)
+    small = tokenizer.get_vocab_size() <= 1 << 16
     codes = {name: code for code, name in enumerate(languages)}
     found = documents.column("language").to_pylist()
     if unknown := sorted(set(found) - codes.keys()):
         raise ValueError(f"documents in {', '.join(unknown)}, which is none of {', '.join(languages)}")
     return Encoded(
         ids=documents.column("id"), languages=np.array([codes[name] for name in found], np.int64), lengths=lengths,
-        tokens=tokens, text_bytes=pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64),
+        tokens=tokens.astype(np.uint16) if small else tokens,
+        text_bytes=pc.binary_length(texts).to_numpy(zero_copy_only=False).astype(np.int64),
     )
 
 

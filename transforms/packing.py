@@ -13,7 +13,7 @@ _BLOCK_TOKENS = 1 << 20
 
 
 def pack(
-    tokens: npt.NDArray[np.uint32],
+    tokens: npt.NDArray[np.unsignedinteger[Any]],
     doc_lengths: _Ints,
     doc_ids: pa.FixedSizeBinaryArray,
     languages: _Ints,
@@ -69,7 +69,7 @@ def pack(
 
 
 def _join(
-    tokens: npt.NDArray[np.uint32], doc_lengths: _Ints, *, seq_len: int, end_id: int, pad_id: int,
+    tokens: npt.NDArray[np.unsignedinteger[Any]], doc_lengths: _Ints, *, seq_len: int, end_id: int, pad_id: int,
     dtype: type[np.generic],
 ) -> npt.NDArray[Any]:
     """The stream, padded to rows * seq_len + 1 tokens."""
@@ -135,7 +135,7 @@ def _dtype(kind: pa.DataType) -> type[np.generic]:
     return np.uint16 if pa.types.is_uint16(kind) else np.uint32
 
 
-def _check_lengths(tokens: npt.NDArray[np.uint32], doc_lengths: _Ints) -> None:
+def _check_lengths(tokens: npt.NDArray[np.unsignedinteger[Any]], doc_lengths: _Ints) -> None:
     if len(doc_lengths) and int(doc_lengths.min()) < 0:
         raise ValueError("a document of negative length")
     if int(doc_lengths.sum()) != len(tokens):
@@ -143,7 +143,7 @@ def _check_lengths(tokens: npt.NDArray[np.uint32], doc_lengths: _Ints) -> None:
 
 
 def _check_ids(
-    tokens: npt.NDArray[np.uint32], *, end_id: int, pad_id: int, token_bytes: npt.NDArray[np.int32]
+    tokens: npt.NDArray[np.unsignedinteger[Any]], *, end_id: int, pad_id: int, token_bytes: npt.NDArray[np.int32]
 ) -> None:
     for name, marker in (("end", end_id), ("pad", pad_id)):
         if not 0 <= marker < len(token_bytes) or token_bytes[marker] != 0:

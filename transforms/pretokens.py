@@ -17,6 +17,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.columns import Column, schema_of
 from transforms.pretoken_classes import class_table
@@ -35,8 +36,8 @@ COUNTS = schema_of(
 )
 """The table of counts: sorted by the UTF-8 bytes of `pretoken`, one row each."""
 
-_COLLAPSE_ROWS = 1 << 20
-"""Rows that `add_counts` gathers before it sums them: 30 MB or so."""
+_COLLAPSE_ROWS = 1 << 18
+"""Rows that `add_counts` gathers before it sums them, or as many as it has summed: 10 MB or so."""
 
 
 @cache
@@ -84,6 +85,8 @@ def add_counts(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
         rows += batch.num_rows
         if rows > max(_COLLAPSE_ROWS, total.num_rows):
             total, pending, rows = _sum(total, pending), [], 0
+    if not total.num_rows and len(pending) == 1 and _is_sum(pending[0]):
+        return pending[0]
     total = _sum(total, pending).combine_chunks()
     if not total.num_rows:
         return pa.RecordBatch.from_pylist([], schema=COUNTS)
@@ -97,6 +100,12 @@ def _check(batch: pa.RecordBatch) -> None:
         raise ValueError("a table of counts holds nulls")
     if batch.num_rows and batch.column("count").to_numpy().min() < 0:
         raise ValueError("a table of counts holds a negative count")
+
+
+def _is_sum(batch: pa.RecordBatch) -> bool:
+    """Whether it is sorted and holds each pre-token once: summing it would take memory for nothing."""
+    names = batch.column("pretoken")
+    return batch.num_rows > 0 and bool(pc.all(pc.less(names[:-1], names[1:]), min_count=0).as_py())
 
 
 def _sum(total: pa.Table, batches: list[pa.RecordBatch]) -> pa.Table:

@@ -83,7 +83,7 @@ class Dedupe(beam.PTransform):
 class Forest(beam.CombineFn):
     """Blocks of edges to one min-root forest. What waits is merged whenever it outgrows what is merged already."""
 
-    MERGE_BYTES = 16 << 20
+    MERGE_BYTES = 4 << 20
 
     def create_accumulator(self) -> list[bytes]:
         return [b""]

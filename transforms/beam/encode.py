@@ -105,6 +105,7 @@ class _ShardWriter:
     def close(self, split: str) -> None:
         """Writes what waits as a shard, if anything does."""
         documents = Encoded.of(self._waiting[split])
+        self._waiting[split] = []  # the tokens are there twice until this
         if not len(documents):
             return
         batch = self._packed(documents)
@@ -125,7 +126,7 @@ class _ShardWriter:
             "tokens": documents.stream_tokens, "bytes": int(documents.text_bytes.sum()), "documents": len(documents),
             "min_id": bounds["min"], "max_id": bounds["max"],
         }
-        self._waiting[split], self._written[split] = [], piece + 1
+        self._written[split] = piece + 1
 
     def _packed(self, documents: Encoded) -> pa.RecordBatch:
         seq_len = self.settings.encode.seq_len

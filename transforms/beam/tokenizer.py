@@ -18,6 +18,7 @@ from schemas.records import Counts, Output, PartRecord
 from schemas.stages import TOKENIZER
 from transforms.beam import files, metrics
 from transforms.beam.parts import PlannedPart
+from transforms.beam.spill import Block, Spill
 from transforms.beam.tables import read_table, write_table
 from transforms.identity import chosen
 from transforms.merges import learn_merges
@@ -70,22 +71,27 @@ class CountPart:
 class LearnTokenizer(beam.PTransform):
     """Commit records of CountPart in; tokenizer.json is written, and named, as the stage's one output."""
 
-    def __init__(self, out: str, settings: Tokenizer) -> None:
+    def __init__(self, out: str, settings: Tokenizer, spill: Spill) -> None:
         super().__init__()
-        self._out, self._settings = out, settings
+        self._out, self._settings, self._spill = out, settings, spill
 
     def expand(self, records: beam.PCollection[PartRecord]) -> beam.PCollection[dict[str, Output]]:
         return (
             records
-            | "counts" >> beam.FlatMap(_count_blocks, self._out).with_output_types(tuple[int, bytes])
+            | "counts" >> beam.FlatMap(_counts, self._out, self._spill).with_output_types(Block)
             | "gather counts" >> beam.GroupByKey()
-            | "sum" >> beam.Map(_sum).with_output_types(bytes)
-            | "all counts" >> beam.combiners.ToList()
-            | "learn" >> beam.Map(_learn, self._out, self._settings).with_output_types(dict[str, Output])
+            | "sum" >> beam.FlatMap(_sum, self._spill).with_output_types(Block)
+            | "sums" >> beam.Values()
+            | "all sums" >> beam.combiners.ToList()
+            | "learn" >> beam.Map(_learn, self._out, self._settings, self._spill).with_output_types(dict[str, Output])
         )
 
 
-def _count_blocks(record: PartRecord, out: str) -> Iterator[tuple[int, bytes]]:
+def _counts(record: PartRecord, out: str, spill: Spill) -> Iterator[Block]:
+    return spill.keep(_count_blocks(record, out))
+
+
+def _count_blocks(record: PartRecord, out: str) -> Iterator[Block]:
     for batch in read_table(out, record.outputs["counts"], rows=TABLE_ROWS):
         hashes = [xxhash.xxh3_64_intdigest(p) for p in batch.column("pretoken").cast(pa.binary()).to_pylist()]
         numbers = np.array(hashes, np.uint64).astype(np.int64) % PARTITIONS
@@ -93,21 +99,23 @@ def _count_blocks(record: PartRecord, out: str) -> Iterator[tuple[int, bytes]]:
             yield number, _packed(batch.filter(pa.array(numbers == number)))
 
 
-def _sum(item: tuple[int, Iterable[bytes]]) -> bytes:
-    return _packed(add_counts(map(_unpacked, item[1])))
+def _sum(item: tuple[int, Iterable[bytes]], spill: Spill) -> Iterator[Block]:
+    partition, values = item
+    return spill.keep([(partition, _packed(add_counts(map(_unpacked, spill.load(values)))))])
 
 
-def _learn(blocks: list[bytes], out: str, settings: Tokenizer) -> dict[str, Output]:
+def _learn(sums: list[bytes], out: str, settings: Tokenizer, spill: Spill) -> dict[str, Output]:
     since = metrics.mark()
+    counts = add_counts(map(_unpacked, spill.load(sums)))
+    pa.default_memory_pool().release_unused()  # summing took many times what the sums take
     bpe = learn_merges(
-        add_counts(map(_unpacked, blocks)), vocab_size=settings.vocab_size, min_count=settings.min_count,
-        special_tokens=SPECIAL_TOKENS,
+        counts, vocab_size=settings.vocab_size, min_count=settings.min_count, special_tokens=SPECIAL_TOKENS,
     )
     data = tokenizer_json(bpe, special_tokens=SPECIAL_TOKENS)
     path = f"{TOKENIZER.folder}/tokenizer.json"
     xxh3 = files.write_bytes(files.join(out, path), data)
     metrics.write(
-        out, stage=TOKENIZER.name, part=LEARNING, plan_key=xxh3, since=since, bytes_in=sum(map(len, blocks)),
+        out, stage=TOKENIZER.name, part=LEARNING, plan_key=xxh3, since=since, bytes_in=counts.nbytes,
         rows=len(bpe.vocab),
     )
     return {"tokenizer": Output(path=path, rows=len(bpe.vocab), bytes=len(data), xxh3=xxh3, content=xxh3)}
