@@ -98,6 +98,8 @@ def _matches(pattern: str, output: str | None) -> list[tuple[str, files.Found]]:
         for f in found
         if not unseen.search(f.path.removeprefix(root)) and not _is_below(f.path, output)
     ]
+    if matched and not local:  # one tells for all: a crawl has a hundred thousand
+        files.open_read(matched[0][1].path, identity=matched[0][1].identity).read(1)
     if matched:
         return matched
     if local and os.path.exists(pattern) and re.search(r"[*?\[]", pattern):

@@ -126,6 +126,7 @@ def below(prefix: str, *, deep: bool = True) -> Iterator[Stored]:
     store, (bucket, key) = store_of(prefix), split(prefix)
     root = f"{prefix[:5]}{bucket}/"
     try:
+        next(iter(obstore.list(store_of(prefix, hasty=True), key or None)), None)
         pages = obstore.list(store, key or None, chunk_size=1000) if deep else [
             obstore.list_with_delimiter(store, key or None)["objects"]
         ]

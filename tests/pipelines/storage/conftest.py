@@ -91,12 +91,12 @@ class Proxy:
                     return self.hang_up()
                 if callable(fault):
                     data = fault(data)
-                headers = [(k, v) for k, v in reply.getheaders() if k.lower() not in ("connection", "transfer-encoding")]
                 self.send_response_only(reply.status)
-                for name, value in headers:
-                    if name.lower() != "content-length" or not callable(fault):
+                changed = ("content-length",) if callable(fault) else ()
+                for name, value in reply.getheaders():
+                    if name.lower() not in ("connection", "transfer-encoding", *changed):
                         self.send_header(name, value)
-                if callable(fault):
+                if changed:
                     self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 if fault == "cut download":

@@ -67,11 +67,11 @@ def test_nobody_answers(s3, told, monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (error(403, "AccessDenied"), "permission denied (AccessDenied). Inputs need leave to list and read, --output to"),
+        (error(403, "AccessDenied"), "permission denied (AccessDenied). Inputs need leave to list and read, --output"),
         (error(403, "InvalidAccessKeyId"), "the credentials were refused (InvalidAccessKeyId). Set AWS_ACCESS_KEY_ID"),
         (error(403, "SignatureDoesNotMatch"), "the credentials were refused (SignatureDoesNotMatch)"),
         (error(400, "ExpiredToken"), "the credentials were refused (ExpiredToken)"),
-        (error(301, "PermanentRedirect"), "is not in region us-east-1 (PermanentRedirect). Set AWS_REGION to the"),
+        (error(301, "PermanentRedirect"), "is not in region us-east-1 (redirected). Set AWS_REGION to"),
         (error(400, "AuthorizationHeaderMalformed"), "is not in region us-east-1"),
         (error(503, "SlowDown"), "the store answered 503 Service Unavailable (SlowDown). Run the same command again"),
     ],

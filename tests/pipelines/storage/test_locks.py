@@ -66,13 +66,13 @@ def test_a_second_run_is_refused_with_the_owner_and_the_end(s3, hold):
     message = told(out)
     assert message.startswith(f"--output {out}: another run is writing here: process {first.pid} on {os.uname().nodename}")
     assert "its lock ends in " in message and 50 <= int(message.split("ends in ")[1].split()[0]) <= 60
-    assert [key for key in s3.keys() if "probe" in key] == []
+    assert [key for key in list(s3.keys()) if "probe" in key] == []
 
 
 def test_the_lock_is_free_when_the_run_has_ended(s3):
     for _ in range(3):
         with locked(f"{s3.url}/out"):
-            assert "out/.lock" in s3.keys()
+            assert "out/.lock" in list(s3.keys())
     assert json.loads(s3.get("out/.lock"))["released"] is True
 
 

@@ -42,7 +42,7 @@ def test_only_the_fixed_prefix_is_listed(proxy):
     proxy, s3 = proxy
     s3.put("a/b/1", b"x")
     files.find(f"{s3.url}/a/b/c*/**")
-    assert [a.path.partition("prefix=")[2].partition("&")[0] for a in proxy.asked if a.listing] == ["a%2Fb%2F"]
+    assert {a.path.partition("prefix=")[2].partition("&")[0] for a in proxy.asked if a.listing} == {"a%2Fb%2F"}
 
 
 def test_identity_changes_with_the_content(s3):
@@ -63,7 +63,7 @@ def test_an_object_is_there_when_the_block_ends_and_not_before(s3, size):
     with files.create(f"{s3.url}/out/x") as sink:
         sink.write(data[: size // 3])
         sink.write(memoryview(data)[size // 3 :])
-        assert "out/x" not in s3.keys()
+        assert "out/x" not in list(s3.keys())
     assert s3.get("out/x") == data
     assert files.size(f"{s3.url}/out/x") == size == sink.bytes
 
