@@ -13,7 +13,7 @@ from schemas.errors import RunError
 
 _CODE = re.compile(r"<Code>([A-Za-z0-9]+)</Code>")
 _STATUS = re.compile(r"status code: (\d{3}[^:\n]*)")
-_METADATA = re.compile(r"169\.254\.1|/latest/(?:api|meta-data)|/computeMetadata/|token request|credential", re.IGNORECASE)
+_METADATA = re.compile(r"169\.254\.1|/latest/(?:api|meta-data)|/computeMetadata/|token request|credential", re.I)
 _REFUSED = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestExpired"}
 _ELSEWHERE = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 _AGAIN = "Run the same command again: finished parts are kept."
@@ -35,13 +35,13 @@ def _reason(said: str, path: str) -> str:
     status = _STATUS.search(said)
     name = code[1] if code else ""
     number = status[1].split()[0] if status else ""
-    if name == "NoSuchBucket" or (number == "404" and "list request" in said):
+    if name == "NoSuchBucket" or (number == "404" and re.search("list request|performing P[UO]", said)):
         return f"there is no bucket {bucket}. Create it, or correct the name."
     if _METADATA.search(said.partition("Debug source")[0]):
         return f"no credentials were found. {_CREDENTIALS.get(scheme, 'Set them')}."
     if name in _ELSEWHERE or number == "301" or "configured region" in said:
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1, the default"
-        return f"the bucket {bucket} is not in region {region} ({name or 'redirected'}). Set AWS_REGION to the bucket's."
+        return f"the bucket {bucket} is not in region {region} ({name or 'redirected'}). Set AWS_REGION to its own."
     if name in _REFUSED or number == "401":
         return f"the credentials were refused ({name or number}). {_CREDENTIALS.get(scheme, 'Renew them')}."
     if number == "403":

@@ -221,3 +221,8 @@ def _bucket(moto: int, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> Bucket
     name = f"bucket-{uuid.uuid4().hex[:12]}"
     client.create_bucket(Bucket=name)
     return Bucket(client, name, f"s3://{name}")
+
+
+@pytest.fixture(scope="session")
+def server_ports() -> tuple[Callable[[], int], Callable[[int, subprocess.Popen[bytes]], None]]:
+    return free_port, wait_for

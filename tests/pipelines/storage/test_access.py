@@ -71,7 +71,7 @@ def test_nobody_answers(s3, told, monkeypatch):
         (error(403, "InvalidAccessKeyId"), "the credentials were refused (InvalidAccessKeyId). Set AWS_ACCESS_KEY_ID"),
         (error(403, "SignatureDoesNotMatch"), "the credentials were refused (SignatureDoesNotMatch)"),
         (error(400, "ExpiredToken"), "the credentials were refused (ExpiredToken)"),
-        (error(301, "PermanentRedirect"), "is not in region us-east-1 (redirected). Set AWS_REGION to"),
+        (error(301, "PermanentRedirect"), "is not in region us-east-1 (redirected). Set AWS_REGION to its"),
         (error(400, "AuthorizationHeaderMalformed"), "is not in region us-east-1"),
         (error(503, "SlowDown"), "the store answered 503 Service Unavailable (SlowDown). Run the same command again"),
     ],

@@ -64,7 +64,8 @@ def test_a_second_run_is_refused_with_the_owner_and_the_end(s3, hold):
     out = f"{s3.url}/out"
     first = hold(out)
     message = told(out)
-    assert message.startswith(f"--output {out}: another run is writing here: process {first.pid} on {os.uname().nodename}")
+    owner = f"process {first.pid} on {os.uname().nodename}"
+    assert message.startswith(f"--output {out}: another run is writing here: {owner}")
     assert "its lock ends in " in message and 50 <= int(message.split("ends in ")[1].split()[0]) <= 60
     assert [key for key in list(s3.keys()) if "probe" in key] == []
 

@@ -1,4 +1,4 @@
-"""Objects through the one door, transforms.beam.files: whole or not at all, of one version, listed as local files are."""
+"""Objects through transforms.beam.files: whole or not at all, of one version, listed as local files are."""
 
 from __future__ import annotations
 
