@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO ?= demo-out
 
-.PHONY: demo test test-all lint bench bench-peers clean-demo env
+.PHONY: demo test test-all test-gcs lint bench bench-peers clean-demo env
 
 demo: $(VENV)/.run
 	@$(RUN) -m pipelines.models > /dev/null
@@ -24,7 +24,11 @@ test: $(VENV)/.test lint
 
 test-all: $(VENV)/.test lint
 	@$(RUN) -m pipelines.models > /dev/null
-	$(RUN) -m pytest -m 'not bench'
+	$(RUN) -m pytest -m 'not bench and not gcs'
+
+test-gcs: $(VENV)/.test
+	@$(RUN) -m pipelines.models > /dev/null
+	$(RUN) -m pytest -m gcs
 
 lint: $(VENV)/.test
 	$(RUN) -m ruff check .

@@ -90,7 +90,10 @@ def _part(settings: Settings, file: InputFile, span: Span | None) -> PlannedPart
         stage=INGEST.name, part=part_name(source=file.source, file=file.name, span=span),
         plan_key=fingerprint([*key, *(span or ())]), source=file.source, name=file.name, number=0,
         size=span[1] - span[0] if span else file.found.size,
-        work={"path": file.found.path, **({"start": span[0], "end": span[1]} if span else {})},
+        work={
+            "path": file.found.path, "identity": file.found.identity,
+            **({"start": span[0], "end": span[1]} if span else {}),
+        },
     )
 
 

@@ -89,13 +89,17 @@ def _check_recipes(inputs: list[Input]) -> None:
 def _matches(pattern: str, output: str | None) -> list[tuple[str, files.Found]]:
     """(logical name, file) of what a pattern matches. Raises RunError where that is nothing."""
     local = bool(pattern) and files.is_local(pattern)
-    root = _root(pattern := os.path.normpath(pattern) if local else pattern)
+    pattern = os.path.normpath(pattern) if local else pattern
+    found = files.find(pattern) if pattern else []
+    root = _root(pattern, found)
     unseen = re.compile(r"(?!)" if "/." in "/" + pattern.removeprefix(root) else r"(?:^|/)\.")
     matched = [
         (_logical_name(f.path, root), f)
-        for f in (files.find(pattern) if pattern else [])
+        for f in found
         if not unseen.search(f.path.removeprefix(root)) and not _is_below(f.path, output)
     ]
+    if matched and not local:  # one tells for all: a crawl has a hundred thousand
+        files.open_read(matched[0][1].path, identity=matched[0][1].identity).read(1)
     if matched:
         return matched
     if local and os.path.exists(pattern) and re.search(r"[*?\[]", pattern):
@@ -105,11 +109,13 @@ def _matches(pattern: str, output: str | None) -> list[tuple[str, files.Found]]:
     )
 
 
-def _root(pattern: str) -> str:
-    """What comes before the first wildcard, up to its last slash; of a folder, the folder."""
-    if files.is_local(pattern) and os.path.isdir(pattern):
-        return pattern.rstrip("/") + "/"
+def _root(pattern: str, found: list[files.Found]) -> str:
+    """What comes before the first wildcard, up to its last slash; of a folder, the folder. On an object store a folder
+    is what has files below it and is none."""
     literal = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    below = literal == pattern and [f.path for f in found] != [pattern]
+    if os.path.isdir(pattern) if files.is_local(pattern) else below:
+        return pattern.rstrip("/") + "/"
     return literal[: literal.rfind("/") + 1]
 
 

@@ -19,7 +19,7 @@ from pipelines.settings import check_version
 from pipelines.watch import shown
 from schemas.errors import RunError
 from schemas.records import ConservationError, Manifest, manifest_from_json
-from schemas.stages import STAGES, Stage
+from schemas.stages import ENCODE, STAGES, Stage
 from transforms.beam import files
 from transforms.beam.parts import PlannedPart, manifest_path, plan_path, write_plan
 from transforms.identity import fingerprint
@@ -68,6 +68,9 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
     if manifest is None:
         path = manifest_path(options.output, work.stage)
         raise RunError(f"{work.stage.name}: the runner finished, but {path} is not there. Run the same command again.")
+    if manifest.plan_key != work.plan_key:
+        path = manifest_path(options.output, work.stage)
+        raise RunError(f"{path}: another run has published it. End one of the two, and run the other's command again.")
     say(f"{work.stage.name:9} {_summary(manifest)} in {time.monotonic() - started:.1f} s")
     return manifest
 
@@ -110,6 +113,7 @@ def forget_from(out: str, stage: Stage) -> None:
         files.remove(files.join(out, name))
     for later in reversed(STAGES[STAGES.index(stage) :]):
         files.remove(manifest_path(out, later))
+    files.remove(files.join(out, ENCODE.folder, "manifest.json"))  # the trainer's: what it names may change now
 
 
 @contextlib.contextmanager

@@ -5,18 +5,31 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 
+from pipelines.lease import check_writable, leased
+from pipelines.local import worker_processes
 from schemas.errors import RunError
 from schemas.records import SCHEMA_VERSION, ConservationError, Manifest
 from schemas.stages import BY_NAME, ENCODE
-from transforms.beam import files
+from transforms.beam import files, stores
+
+LOCK_LOST = 4
+"""Exit status of a run that lost the lock of its output."""
 
 
 @contextlib.contextmanager
 def locked(out: str) -> Iterator[None]:
-    """Keeps a second run out of a local output directory, and clears away what a killed one left half-written. The
-    lock goes with the process, however that ends."""
+    """Keeps a second run out of an output directory, and clears away what a killed one left half-written. A local lock
+    goes with the process, however that ends; one on an object store runs out when it is not renewed, see
+    `pipelines.lease`. Raises RunError where the output cannot be written or another run has it."""
+    if stores.is_stored(out):
+        check_writable(out)
+        with leased(out, lost=_give_up):
+            yield
+        return
     if not files.is_local(out):
         yield
         return
@@ -37,6 +50,16 @@ def locked(out: str) -> Iterator[None]:
         yield
 
 
+def _give_up(message: str) -> None:
+    """Ends this process and its workers: what they would write is another run's now."""
+    sys.stderr.write(f"\nwinnow: {message} Run the same command again when the other has ended.\n")
+    sys.stderr.flush()
+    for process in worker_processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    os._exit(LOCK_LOST)
+
+
 def write_whole(out: str, manifests: Sequence[Manifest]) -> None:
     """Checks the account from stage to stage and writes OUT/manifest.json: digests, counts and the data set's id."""
     check_whole(manifests)
@@ -50,7 +73,8 @@ def write_whole(out: str, manifests: Sequence[Manifest]) -> None:
         for m in manifests
     }
     whole = {"schema_version": SCHEMA_VERSION, "dataset_id": dataset_id, "stages": stages}
-    files.write_bytes(files.join(out, "manifest.json"), (json.dumps(whole, indent=1, sort_keys=True) + "\n").encode())
+    content = (json.dumps(whole, indent=1, sort_keys=True) + "\n").encode()
+    files.publish(files.join(out, "manifest.json"), content, anew=True)
 
 
 def check_whole(manifests: Sequence[Manifest]) -> None:

@@ -21,7 +21,7 @@ from schemas.recipes import Encode
 from schemas.records import Counts, Output, PartRecord, add_tallies
 from schemas.stages import ENCODE
 from transforms.beam import files
-from transforms.beam.parts import PlannedPart
+from transforms.beam.parts import PlannedPart, check_plan
 from transforms.beam.tables import read_table
 from transforms.digests import RowsDigest
 from transforms.encoding import Encoded, encode_documents, sums_by_language
@@ -166,6 +166,7 @@ def _write_manifest(records: list[PartRecord], part: EncodePart) -> dict[str, Ou
         totals=shards.totals_of(splits), token_bytes="token_bytes.npy",  # noqa: S106
         dataset_id=shards.dataset_id(s for split in splits.values() for s in split),
     )
+    check_plan(part.out, ENCODE, records)
     return {
         name: _write(part.out, f"{ENCODE.folder}/{name}", data)
         for name, data in (("token_bytes.npy", table.getvalue()), ("manifest.json", shards.to_json(manifest).encode()))
@@ -173,7 +174,7 @@ def _write_manifest(records: list[PartRecord], part: EncodePart) -> dict[str, Ou
 
 
 def _write(out: str, path: str, data: bytes) -> Output:
-    xxh3 = files.write_bytes(files.join(out, path), data)
+    xxh3 = (files.publish if path.endswith(".json") else files.write_bytes)(files.join(out, path), data)
     return Output(path=path, rows=1, bytes=len(data), xxh3=xxh3, content=xxh3)
 
 

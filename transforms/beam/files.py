@@ -1,28 +1,35 @@
-"""Files of a run, local or on any store Beam knows. Everything here appears whole or not at all."""
+"""Files of a run: local, on `s3://` and `gs://`, or on another store Beam knows. Everything here appears whole or not
+at all."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import io
 import os
 import re
-from collections.abc import Container, Iterator
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+import xxhash
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from schemas.errors import RunError
+from transforms.beam import local_files, stored_files, stores
+from transforms.beam.local_files import clear_temporaries, half_written, temporary_name
 from transforms.digests import DigestingSink
 
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>[0-9]+)\.tmp")
+__all__ = [
+    "Found", "clear_temporaries", "create", "find", "half_written", "is_local", "join", "open_read", "publish",
+    "read_text", "remove", "size", "temporary_name", "write_bytes",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """A listed file. `identity` changes when its content may have: size, and modification time where known."""
+    """A listed file. `identity` changes when its content may have: size, with the etag or generation of an
+    object and the modification time of other files, where known."""
 
     path: str
     size: int
@@ -34,11 +41,15 @@ def is_local(path: str) -> bool:
 
 
 def join(folder: str, *names: str) -> str:
+    if stores.is_stored(folder):
+        return "/".join([folder.rstrip("/"), *names])
     return os.path.join(folder, *names) if is_local(folder) else FileSystems.join(folder, *names)
 
 
 def find(pattern: str) -> list[Found]:
     """The files that a glob matches, sorted by path; a folder means every file below it."""
+    if stores.is_stored(pattern):
+        return sorted(_find_stored(pattern), key=lambda f: f.path)
     if is_local(pattern) and os.path.isdir(pattern):
         pattern = os.path.join(pattern, "**")
     [match] = FileSystems.match([pattern])
@@ -50,16 +61,44 @@ def find(pattern: str) -> list[Found]:
     return sorted(found, key=lambda f: f.path)
 
 
+def _find_stored(pattern: str) -> Iterator[Found]:
+    """What lies below the part of the pattern that is no pattern, as far as the rest matches. Raises RunError where the
+    bucket is not there or may not be listed."""
+    literal = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+    if literal == pattern:
+        found = None if pattern.endswith("/") else stores.look(pattern, hasty=True)
+        if found:
+            yield _found(found)
+            return
+        literal = pattern = pattern.rstrip("/") + "/"
+        pattern += "**"
+    root = literal[: literal.rfind("/") + 1]
+    # the same rules as for local files; they are Beam's
+    matches = re.compile(FileSystems.get_filesystem("/").translate_pattern(pattern)).fullmatch
+    yield from (_found(o) for o in stores.below(root, deep="/" in pattern[len(root) :] or "**" in pattern)
+                if matches(o.path))
+
+
+def _found(stored: stores.Stored) -> Found:
+    return Found(path=stored.path, size=stored.size, identity=stored_files.identity_of(stored))
+
+
 def size(path: str) -> int | None:
     """Bytes of the file, None if it is not there."""
+    if stores.is_stored(path):
+        found = stores.look(path)
+        return found.size if found else None
     try:
         return os.stat(path).st_size if is_local(path) else FileSystems.get_filesystem(path).size(path)
     except (OSError, ValueError):
         return None
 
 
-def open_read(path: str) -> BinaryIO:
-    """The file's bytes as they lie there: never inflated on the way."""
+def open_read(path: str, *, identity: str | None = None) -> BinaryIO:
+    """The file's bytes as they lie there: never inflated on the way. Of an object all are of one version, and that of
+    `identity` if it is given; raises RunError if they cannot be."""
+    if stores.is_stored(path):
+        return stored_files.open_read(path, identity)
     if is_local(path):
         return open(path, "rb")
     return cast(BinaryIO, FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED))
@@ -67,6 +106,9 @@ def open_read(path: str) -> BinaryIO:
 
 def read_text(path: str) -> str | None:
     """The file as UTF-8, None if it is not there."""
+    if stores.is_stored(path):
+        found = stores.read(path)
+        return found[0].decode("utf-8") if found else None
     if size(path) is None:
         return None
     with open_read(path) as file:
@@ -75,7 +117,9 @@ def read_text(path: str) -> str | None:
 
 def remove(path: str) -> None:
     """Removes the file if it is there."""
-    if is_local(path):
+    if stores.is_stored(path):
+        stores.delete(path)
+    elif is_local(path):
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
     elif size(path) is not None:
@@ -86,50 +130,17 @@ def remove(path: str) -> None:
 def create(path: str) -> Iterator[DigestingSink]:
     """A sink whose bytes become the file at `path` when the block ends well, and nothing when it does not.
 
-    Locally a temporary file is renamed, its name carrying the writer's process id so that a killed worker's part can be
-    named; on object stores an object only appears when its upload is complete."""
+    Locally a temporary file is renamed; on object stores an object only appears when its upload is complete."""
+    if stores.is_stored(path):
+        with stored_files.create(path) as sink:
+            yield sink
+        return
     if not is_local(path):
         with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
             yield DigestingSink(cast(BinaryIO, file))
         return
-    temporary = temporary_name(path, os.getpid())
-    try:
-        with _readable_errors(path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            file = open(temporary, "wb", buffering=0)
-        with file:
-            yield DigestingSink(cast(BinaryIO, _Guarded(file, path)))
-            with _readable_errors(path):
-                os.fsync(file.fileno())
-        with _readable_errors(path):
-            os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-
-
-class _Guarded:
-    """A file whose write errors say what to do; errors of whoever reads meanwhile stay their own."""
-
-    def __init__(self, file: io.FileIO, path: str) -> None:
-        self._file, self._path = file, path
-
-    def write(self, data: bytes | memoryview) -> None:
-        view = memoryview(data).cast("B")
-        with _readable_errors(self._path):
-            while view.nbytes:
-                view = view[self._file.write(view) :]
-
-    def flush(self) -> None:
-        """Nothing is buffered."""
-
-
-@contextlib.contextmanager
-def _readable_errors(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror or error}. {_remedy(error)}") from error
+    with local_files.create(path) as sink:
+        yield sink
 
 
 def write_bytes(path: str, data: bytes) -> str:
@@ -139,35 +150,18 @@ def write_bytes(path: str, data: bytes) -> str:
     return sink.xxh3
 
 
-def temporary_name(path: str, process: int) -> str:
-    folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{process}.tmp")
+def publish(path: str, data: bytes, *, anew: bool = False) -> str:
+    """Writes a file that readers follow: what it promises must be there before. An object is put on the condition that
+    none is there; with `anew`, that it is the one we have just looked at. Returns its XXH3-128.
 
-
-def half_written(folder: str, alive: Container[int]) -> list[str]:
-    """The files below `folder` whose writer is not `alive` any more, as they would have been called."""
-    return sorted(
-        os.path.join(parent, m["name"])
-        for parent, _, names in os.walk(folder)
-        for m in map(_TEMPORARY.fullmatch, names)
-        if m and int(m["process"]) not in alive
-    )
-
-
-def clear_temporaries(folder: str) -> None:
-    """Removes what a killed run left half-written."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if _TEMPORARY.fullmatch(name):
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(os.path.join(parent, name))
-
-
-def _remedy(error: OSError) -> str:
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            return "Free some space and run the same command again: finished parts are kept."
-        case errno.EROFS | errno.EACCES | errno.EPERM:
-            return "Choose an --output that you may write to, and run the same command again."
-        case _:
-            return "Mend that and run the same command again: finished parts are kept."
+    Raises RunError if another process was first with another content."""
+    if not stores.is_stored(path):
+        return write_bytes(path, data)
+    there = stores.read(path) if anew else None
+    if there is None or there[0] != data:
+        writer = f"{socket.gethostname()}, process {os.getpid()}"
+        try:
+            stores.put(path, data, over=there[1] if there else None, writer=writer)
+        except stores.LostRaceError as error:
+            raise RunError(f"{error} Two runs write here: end one, and run the other's command again.") from error
+    return xxhash.xxh3_128_hexdigest(data)

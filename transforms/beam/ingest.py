@@ -67,7 +67,7 @@ class IngestPart:
     def _outcomes(self, part: PlannedPart) -> Iterator[Outcome]:
         path = part.work["path"]
         try:
-            with files.open_read(path) as file:
+            with files.open_read(path, identity=part.work.get("identity")) as file:
                 if "start" in part.work:
                     start, end = part.work["start"], part.work["end"]
                     yield from read_range(file, extract=self.extracts[part.source], start=start, end=end)

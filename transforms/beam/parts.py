@@ -98,6 +98,14 @@ def commit(out: str, record: PartRecord, *, since: metrics.Mark) -> PartRecord:
     return record
 
 
+def check_plan(out: str, stage: Stage, records: Iterable[PartRecord]) -> None:
+    """Raises RunError unless the plan that lies there is still the one whose parts these are: a job that another run
+    has overtaken, after its launcher lost the lock, publishes nothing."""
+    path = plan_path(out, stage)
+    if sorted((p.part, p.plan_key) for p in read_plan(path)) != sorted((r.part, r.plan_key) for r in records):
+        raise RunError(f"{path}: another run has planned this stage anew. Wait for it, and run the same command again.")
+
+
 class ProcessParts(beam.PTransform):
     """Plan path in, commit records out: processes every part that has no valid record."""
 
@@ -149,6 +157,8 @@ class WriteManifest(beam.PTransform):
 
 def _write_manifest(records: list[PartRecord], out: str, blank: Manifest, extras: dict[str, Output]) -> str:
     manifest = merge(records, dataclasses.replace(blank, outputs=extras))
-    path = manifest_path(out, BY_NAME[manifest.stage])
-    files.write_bytes(path, to_json(manifest).encode())
+    stage = BY_NAME[manifest.stage]
+    check_plan(out, stage, records)
+    path = manifest_path(out, stage)
+    files.publish(path, to_json(manifest).encode())
     return path

@@ -1,0 +1,144 @@
+"""Objects as files: read by ranges, in windows that grow while reading goes on and shrink when it jumps; written as
+uploads that end in an object or in nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+import obstore
+from obstore.exceptions import BaseError, PreconditionError
+
+from schemas.errors import RunError
+from transforms.beam.store_errors import told
+from transforms.beam.stores import PIECE, SENDING, Stored, look, split, store_of
+from transforms.digests import DigestingSink
+
+LEAST, MOST = 1 << 18, 8 << 20
+"""Bytes of a window: the first after a jump, and the largest. An open object holds one."""
+_TRIES = 6
+"""Of a window whose bytes stop half-way. Requests that fail outright are repeated below us."""
+
+
+def open_read(path: str, identity: str | None = None) -> BinaryIO:
+    """The object as a file with seek. Raises RunError if it is not there, or is not `identity` (see files.Found); a
+    read raises RunError if it has changed since it was opened."""
+    found = look(path)
+    if found is None:
+        raise RunError(f"{path}: is not there any more. Run the same command again.")
+    if identity is not None and identity != identity_of(found):
+        raise _changed(path)
+    return cast(BinaryIO, io.BufferedReader(_Ranges(found), 1 << 16))
+
+
+def identity_of(found: Stored) -> str:
+    return f"{found.size}@{found.version}"
+
+
+class _Ranges(io.RawIOBase):
+    """Bytes of one version of an object."""
+
+    def __init__(self, found: Stored) -> None:
+        super().__init__()
+        self._found, self._at = found, 0
+        self._window, self._start, self._next = memoryview(b""), 0, LEAST
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._found.size}[whence]
+        if base + offset < 0:
+            raise ValueError("a position before the start of the file")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, target: bytearray | memoryview) -> int:  # type: ignore[override]
+        into = memoryview(target).cast("B")
+        wanted = min(into.nbytes, self._found.size - self._at)
+        if wanted <= 0:
+            return 0
+        if not self._start <= self._at < self._start + self._window.nbytes:
+            self._fetch(wanted)
+        inside = self._at - self._start
+        given = min(wanted, self._window.nbytes - inside)
+        into[:given] = self._window[inside : inside + given]
+        self._at += given
+        return given
+
+    def _fetch(self, wanted: int) -> None:
+        on = self._at == self._start + self._window.nbytes
+        self._next = min(self._next * 2, MOST) if on else LEAST
+        end = min(self._at + min(max(self._next, wanted), MOST), self._found.size)
+        self._window = memoryview(b"")  # two windows are never held at a time
+        self._window, self._start = memoryview(_bytes(self._found, self._at, end)), self._at
+
+
+def _bytes(found: Stored, start: int, end: int) -> bytes:
+    """Bytes [start, end) of exactly this version."""
+    options = {"range": (start, end)}
+    if found.etag:
+        options["if_match"] = found.etag  # type: ignore[assignment]
+    for tried in range(_TRIES):
+        try:
+            got = obstore.get(store_of(found.path), split(found.path)[1], options=options)  # type: ignore[arg-type]
+            data = bytes(got.bytes())
+        except (PreconditionError, FileNotFoundError) as error:
+            raise _changed(found.path) from error
+        except BaseError as error:
+            if tried + 1 == _TRIES or "status code: 4" in str(error):
+                raise told(error, found.path, "cannot be read") from error
+            time.sleep(0.1 * 2**tried)
+            continue
+        if got.meta["size"] != found.size or (found.generation and got.meta["version"] != found.generation):
+            raise _changed(found.path)
+        if len(data) == end - start:
+            return data
+    raise RunError(f"{found.path}: the store gave {len(data)} bytes of {end - start}. Run the same command again.")
+
+
+def _changed(path: str) -> RunError:
+    return RunError(f"{path}: changed during the run. Leave it as it is, and run the same command again.")
+
+
+@contextlib.contextmanager
+def create(path: str) -> Iterator[DigestingSink]:
+    """A sink whose bytes become the object when the block ends well; when it does not the upload is given up."""
+    writer = obstore.open_writer(store_of(path), split(path)[1], buffer_size=PIECE, max_concurrency=SENDING)
+    try:
+        yield DigestingSink(cast(BinaryIO, _Told(writer, path)))
+    except BaseException as error:
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            writer.__exit__(type(error), error, error.__traceback__)
+        raise
+    try:
+        writer.close()
+    except (BaseError, OSError, FileNotFoundError) as error:
+        raise told(error, path, "cannot be written") from error
+
+
+class _Told:
+    """An upload whose errors say where; errors of whoever reads meanwhile stay their own."""
+
+    def __init__(self, writer: obstore.WritableFile, path: str) -> None:
+        self._writer, self._path = writer, path
+
+    def write(self, data: bytes | memoryview) -> None:
+        view = memoryview(data).cast("B")
+        try:
+            for start in range(0, view.nbytes, PIECE):
+                self._writer.write(view[start : start + PIECE])
+        except (BaseError, OSError) as error:
+            raise told(error, self._path, "cannot be written") from error
+
+    def flush(self) -> None:
+        """What is sent when is the upload's own matter."""
