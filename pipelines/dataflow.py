@@ -23,6 +23,9 @@ from transforms.identity import fingerprint
 RUNS = frozenset({"RUNNING", "PENDING", "QUEUED", "PAUSED", "PAUSING", "DRAINING", "CANCELLING", "RESOURCE_CLEANING_UP"})
 """States of a job that is not over (Dataflow's JobState, without JOB_STATE_)."""
 
+ANSWER_S = 20.0
+"""For the questions before a launch: a service that is down should be told of while its command is still in mind."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -91,7 +94,7 @@ class Service:
             filter=dataflow.ListJobsRequest.Filter.ACTIVE,
         )
         with _readable("--project and --region", f"{self._cloud.project}, {self._cloud.region}"):
-            found = [_job(j) for j in self._client._jobs_client.list_jobs(request)]
+            found = [_job(j) for j in self._client._jobs_client.list_jobs(request, timeout=ANSWER_S)]
         return next((job for job in found if job.name == name and job.runs), None)
 
     def submit(self, pipeline: beam.Pipeline) -> Job | None:
@@ -151,9 +154,11 @@ def _client_library() -> None:
 def _regions_of(bucket: str, options: PipelineOptions) -> frozenset[str]:
     """Asked of Cloud Storage: the bucket's region, or the two of one that lies in two; of a multi-region its name."""
     from apache_beam.io.gcp.gcsio import create_storage_client
+    from google.cloud.storage.retry import DEFAULT_RETRY
 
     with _readable("bucket", f"gs://{bucket}"):
-        found = create_storage_client(options).get_bucket(bucket, timeout=20)
+        patience = DEFAULT_RETRY.with_timeout(ANSWER_S)
+        found = create_storage_client(options).get_bucket(bucket, timeout=ANSWER_S, retry=patience)
     return frozenset(r.lower() for r in (found.data_locations or [found.location]))
 
 

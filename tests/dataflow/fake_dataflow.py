@@ -71,8 +71,11 @@ class Service:
                    "currentState": "JOB_STATE_RUNNING", "createTime": "2026-01-01T00:00:00Z"}
             self.jobs[job["id"]] = job
         if self.execute:
-            threading.Thread(target=self.finish, args=(job, self.execute), daemon=True).start()
+            self.start(job, self.execute)
         return Answer(body=_told(job))
+
+    def start(self, job: dict[str, Any], execute: Execute) -> None:
+        threading.Thread(target=self.finish, args=(job, execute), daemon=True).start()
 
     def finish(self, job: dict[str, Any], execute: Execute) -> None:
         """Runs a job's graph, and tells its end."""

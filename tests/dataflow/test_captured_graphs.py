@@ -10,21 +10,20 @@ import pytest
 from pipelines import clean
 from pipelines.sample.write import write_sample
 
+pytest.importorskip("google.cloud.dataflow", reason="apache-beam[gcp] is not installed: `make test-dataflow` brings it")
 pytestmark = pytest.mark.dataflow
 PROMISED = ("clean/", "tokenizer/", "shards/")
 
 
 def test_same_bytes_as_in_process(cloud, worker, tmp_path, capfd):
     write_sample(str(tmp_path / "sample"))
-    for path in (tmp_path / "sample").rglob("*"):
-        if path.is_file():
-            cloud.storage.put("crawl", str(path.relative_to(tmp_path / "sample")), path.read_bytes())
+    inputs = cloud.load(tmp_path / "sample")
     names = ("web", "wet", "json")
     clean.run([*(f"--input={n}={tmp_path / 'sample' / n}" for n in names), f"--output={tmp_path / 'here'}"])
     capfd.readouterr()
     cloud.service.execute = worker
-    there = [*(f"--input={n}=gs://crawl/{n}/**" for n in names), "--output=gs://work/run"]
-    clean.run([*there, *cloud.arguments()])
+    there = [*inputs, "--output=gs://work/run", *cloud.arguments()]
+    clean.run(there)
     here = digests_here(tmp_path / "here")
     assert len(here) > 10
     assert digests_there(cloud.storage) == here
@@ -33,7 +32,7 @@ def test_same_bytes_as_in_process(cloud, worker, tmp_path, capfd):
     assert [j["name"].split("-")[1] for j in jobs] == ["ingest", "dedupe", "filter", "tokenizer", "encode"]
     assert cloud.service.counters[jobs[0]["id"]]["parts"] == 7
     # a finished run is not submitted again
-    clean.run([*there, *cloud.arguments()])
+    clean.run(there)
     assert len(cloud.service.jobs) == 5
 
 
