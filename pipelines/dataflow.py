@@ -20,7 +20,9 @@ from schemas.errors import RunError
 from schemas.stages import Stage
 from transforms.identity import fingerprint
 
-RUNS = frozenset({"RUNNING", "PENDING", "QUEUED", "PAUSED", "PAUSING", "DRAINING", "CANCELLING", "RESOURCE_CLEANING_UP"})
+RUNS = frozenset(
+    {"RUNNING", "PENDING", "QUEUED", "PAUSED", "PAUSING", "DRAINING", "CANCELLING", "RESOURCE_CLEANING_UP"}
+)
 """States of a job that is not over (Dataflow's JobState, without JOB_STATE_)."""
 
 ANSWER_S = 20.0

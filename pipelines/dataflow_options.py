@@ -69,8 +69,8 @@ def _check_place(options: Options) -> None:
              "NAME@PROJECT.iam.gserviceaccount.com, or leave it out for the project's default")
     if "://" not in options.output:
         raise RunError(
-            f"--output {options.output}: workers on Dataflow do not see this machine's disk. Give a folder of a bucket: "
-            "--output=gs://BUCKET/run"
+            f"--output {options.output}: workers on Dataflow do not see this machine's disk. Give a folder of a "
+            "bucket: --output=gs://BUCKET/run"
         )
     for given in options.inputs:
         if "://" not in given:
@@ -93,7 +93,7 @@ def _check_image(options: Options) -> None:
         if not (setup.setup_file or setup.extra_packages):
             raise RunError(
                 "--sdk_container_image: is missing, so workers would not have winnow. Give the image that "
-                "deploy/README.md says how to build, with --sdk_location=container (or, to try things out, --setup_file)."
+                "deploy/README.md says how to build, with --sdk_location=container (or --setup_file, to try things)."
             )
         return
     if setup.sdk_location != "container":
@@ -153,13 +153,14 @@ def _check_flexrs(workers: WorkerOptions, service: Iterable[str]) -> None:
     """FlexRS mixes Spot and regular machines as it sees fit: it is for jobs that scale, without accelerators."""
     if workers.autoscaling_algorithm == "NONE":
         raise RunError(
-            "--flexrs_goal COST_OPTIMIZED: needs autoscaling, and --autoscaling_algorithm is NONE. Leave one of them out."
+            "--flexrs_goal COST_OPTIMIZED: needs autoscaling, and --autoscaling_algorithm is NONE. Leave one of them "
+            "out."
         )
     for option in service:
         if option == "enable_prime" or option.startswith("worker_accelerator"):
             raise RunError(
-                f"--flexrs_goal COST_OPTIMIZED: does not go with --dataflow_service_options={option}. Leave one of them "
-                "out."
+                f"--flexrs_goal COST_OPTIMIZED: does not go with --dataflow_service_options={option}. Leave one of "
+                "them out."
             )
 
 

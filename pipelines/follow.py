@@ -36,7 +36,9 @@ def follow(service: Service, job: Job, stage: Stage, *, parts: int, ask: Callabl
     if job.state == "DONE":
         return
     if job.state == "CANCELLED":
-        raise RunError(f"{stage.name}: the job {job.name} was cancelled. Finished parts are kept: run the same command.")
+        raise RunError(
+            f"{stage.name}: the job {job.name} was cancelled. Finished parts are kept: run the same command to go on."
+        )
     said = service.errors(job)
     raise RunError(_failure(stage, job, said))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from fake_storage import Answer, Request, Storage, error
 
-JOBS = re.compile(r"/v1b3/projects/([^/]+)(?:/locations/([^/]+))?/jobs(?::aggregated)?(?:/([^/:]+))?(/messages|/metrics)?")
+JOBS = re.compile(r"/v1b3/projects/([^/]+)/locations/([^/]+)/jobs(?:/([^/:]+))?(/messages|/metrics)?")
 Execute = Callable[[str], dict[str, Any]]
 """gs:// path of a graph to {"error": text or None, "counters": {name: count}}."""
 
@@ -112,7 +112,8 @@ def serve(service: Service) -> ThreadingHTTPServer:
                 done = service.answer(Request(self.command, self.path, self._body(), headers["host"], headers))
             except Exception as failure:  # a fault of the fake must be seen, not waited for
                 done = error(400, f"the fake: {type(failure).__name__}: {failure}")
-            data = done.body if isinstance(done.body, bytes) else b"" if done.body is None else json.dumps(done.body).encode()
+            body = b"" if done.body is None else done.body
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(done.status)
             for name, value in done.headers:
                 self.send_header(name, value)
@@ -122,7 +123,8 @@ def serve(service: Service) -> ThreadingHTTPServer:
             if done.status != 204:
                 self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            if self.command != "HEAD":
+                self.wfile.write(data)
 
         def _body(self) -> bytes:
             if self.headers.get("Transfer-Encoding", "") != "chunked":
@@ -134,7 +136,7 @@ def serve(service: Service) -> ThreadingHTTPServer:
             self.rfile.readline()
             return data
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = any
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = any
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

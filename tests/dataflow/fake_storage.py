@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+import fake_xml
 import google_crc32c
 
 OBJECT = re.compile(r"/(?:download/)?storage/v1/b/([^/]+)/o/([^/]+)")
@@ -61,6 +62,8 @@ class Storage:
     forbidden: set[str] = field(default_factory=set)
     objects: dict[tuple[str, str], tuple[bytes, int]] = field(default_factory=dict)
     uploads: dict[str, tuple[str, str, bytearray]] = field(default_factory=dict)
+    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    """Uploads of the XML API that are not complete."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def put(self, bucket: str, name: str, data: bytes) -> None:
@@ -80,7 +83,7 @@ class Storage:
                 return self._batch(request)
             if found := UPLOAD.fullmatch(request.path):
                 return self._upload(found[1], request)
-            return self._plain(request)
+            return self._plain(request) or fake_xml.answer(self, request)
 
     def _plain(self, request: Request) -> Answer | None:
         path, method = request.path, request.method
@@ -120,7 +123,8 @@ class Storage:
     def _list(self, bucket: str, request: Request) -> Answer:
         prefix = request.query.get("prefix", "")
         names = sorted(n for b, n in self.objects if b == bucket and n.startswith(prefix))
-        return Answer(body={"kind": "storage#objects", "items": [self._resource(bucket, n, request.host) for n in names]})
+        items = [self._resource(bucket, n, request.host) for n in names]
+        return Answer(body={"kind": "storage#objects", "items": items})
 
     def _copy(self, bucket: str, name: str, kind: str, to: str, new: str, *, host: str) -> Answer:
         if (bucket, name) not in self.objects:

@@ -10,7 +10,8 @@ import pytest
 from pipelines import clean
 from pipelines.sample.write import write_sample
 
-pytest.importorskip("google.cloud.dataflow", reason="apache-beam[gcp] is not installed: `make test-dataflow` brings it")
+NEEDS = "apache-beam[gcp] is not installed: `make test-dataflow` brings it"
+pytest.importorskip("google.cloud.dataflow", reason=NEEDS)
 pytestmark = pytest.mark.dataflow
 PROMISED = ("clean/", "tokenizer/", "shards/")
 

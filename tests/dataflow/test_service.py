@@ -13,7 +13,8 @@ from pipelines.sample.write import write_sample
 from schemas.errors import RunError
 from transforms.beam import files
 
-pytest.importorskip("google.cloud.dataflow", reason="apache-beam[gcp] is not installed: `make test-dataflow` brings it")
+NEEDS = "apache-beam[gcp] is not installed: `make test-dataflow` brings it"
+pytest.importorskip("google.cloud.dataflow", reason=NEEDS)
 pytestmark = pytest.mark.dataflow
 OUT = "--output=gs://work/run"
 
@@ -36,9 +37,9 @@ def refused(*argv: str) -> str:
     [
         ("--temp_location=gs://missing-one/temp", "bucket gs://missing-one: there is no such thing."),
         ("--temp_location=gs://secret/temp", "bucket gs://secret: you may not look at it. Ask for the roles"),
-        ("--temp_location=gs://europe/temp", "--temp_location gs://europe/temp: the bucket europe is in europe-west4"),
+        ("--temp_location=gs://europe/temp", "--temp_location gs://europe/temp: the bucket europe is in"),
         ("--project=no-such-project", "--project and --region no-such-project, us-central1: you may not look at it."),
-        ("--dataflow_endpoint=http://localhost:9", "--project and --region my-project, us-central1: the service gave no"),
+        ("--dataflow_endpoint=http://localhost:9", "--project and --region my-project, us-central1: the service"),
     ],
 )
 def test_what_the_service_refuses_is_one_line_and_nothing_is_staged(cloud, inputs, change, says) -> None:

@@ -94,7 +94,7 @@ def test_a_second_interrupt_leaves_the_job_running(again: type[BaseException]) -
         raise again
 
     told = Told([KeyboardInterrupt()])
-    with pytest.raises(RunError, match="runs on. Run the same command to see its progress again"):
+    with pytest.raises(RunError, match=r"runs on\. Run the same command to see its progress again"):
         watch(told, ask)
     assert not told.cancelled
 

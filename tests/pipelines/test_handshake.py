@@ -71,11 +71,11 @@ def test_a_worker_does_nothing_for_another_version(tmp_path: Path) -> None:
 
 def test_a_plan_of_another_version_is_not_read(tmp_path: Path) -> None:
     write_plan(str(tmp_path), INGEST, [dataclasses.replace(PART, code="0.0")])
-    with pytest.raises(RunError, match="plan.jsonl: was planned by other code"):
+    with pytest.raises(RunError, match=r"plan\.jsonl: was planned by other code"):
         largest_first(plan_path(str(tmp_path), INGEST))
     fields = {**dataclasses.asdict(PART), "code": "0.0", "colour": "a field of a later version"}
     Path(plan_path(str(tmp_path), INGEST)).write_text(json.dumps(fields) + "\n")
-    with pytest.raises(RunError, match="plan.jsonl: was planned by other code"):
+    with pytest.raises(RunError, match=r"plan\.jsonl: was planned by other code"):
         largest_first(plan_path(str(tmp_path), INGEST))
 
 
