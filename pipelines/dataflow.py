@@ -14,6 +14,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 
+from pipelines.cloud_errors import readable
 from pipelines.dataflow_options import check_dataflow, is_dataflow
 from pipelines.options import Options
 from schemas.errors import RunError
@@ -21,9 +22,10 @@ from schemas.stages import Stage
 from transforms.identity import fingerprint
 
 RUNS = frozenset(
-    {"RUNNING", "PENDING", "QUEUED", "PAUSED", "PAUSING", "DRAINING", "CANCELLING", "RESOURCE_CLEANING_UP"}
+    {"UNKNOWN", "STOPPED", "PENDING", "QUEUED", "RUNNING", "PAUSING", "PAUSED", "DRAINING", "CANCELLING",
+     "RESOURCE_CLEANING_UP"}
 )
-"""States of a job that is not over (Dataflow's JobState, without JOB_STATE_)."""
+"""States of a job that is not over: Dataflow's JobState, without JOB_STATE_. A new one may be UNKNOWN or STOPPED."""
 
 ANSWER_S = 20.0
 """For the questions before a launch: a service that is down should be told of while its command is still in mind."""
@@ -95,18 +97,18 @@ class Service:
             project_id=self._cloud.project, location=self._cloud.region, name=name,
             filter=dataflow.ListJobsRequest.Filter.ACTIVE,
         )
-        with _readable("--project and --region", f"{self._cloud.project}, {self._cloud.region}"):
+        with readable("--project and --region", f"{self._cloud.project}, {self._cloud.region}"):
             found = [_job(j) for j in self._client._jobs_client.list_jobs(request, timeout=ANSWER_S)]
         return next((job for job in found if job.name == name and job.runs), None)
 
     def submit(self, pipeline: beam.Pipeline) -> Job | None:
         """Stages the graph and creates the job; None where a template was written instead."""
-        with _readable("the job", str(self._cloud.job_name)):
+        with readable("the job", str(self._cloud.job_name)):
             result = pipeline.run()
         return _job(result._job) if result.has_job else None
 
     def look(self, job: Job) -> Job:
-        with _readable("the job", f"{job.name} ({job.id})"):
+        with readable("the job", f"{job.name} ({job.id})"):
             return _job(self._client.get_job(job.id))
 
     def cancel(self, job: Job) -> None:
@@ -158,45 +160,7 @@ def _regions_of(bucket: str, options: PipelineOptions) -> frozenset[str]:
     from apache_beam.io.gcp.gcsio import create_storage_client
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    with _readable("bucket", f"gs://{bucket}"):
+    with readable("bucket", f"gs://{bucket}"):
         patience = DEFAULT_RETRY.with_timeout(ANSWER_S)
         found = create_storage_client(options).get_bucket(bucket, timeout=ANSWER_S, retry=patience)
     return frozenset(r.lower() for r in (found.data_locations or [found.location]))
-
-
-class _readable:
-    """Turns the client's errors into one line: nothing there, not allowed, no key, no answer."""
-
-    def __init__(self, what: str, which: str) -> None:
-        self._of = f"{what} {which}"
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        from google.api_core import exceptions
-        from google.auth.exceptions import GoogleAuthError
-
-        match error:
-            case exceptions.NotFound():
-                raise RunError(f"{self._of}: there is no such thing. Check its name.") from error
-            case exceptions.Forbidden() | exceptions.Unauthorized():
-                raise RunError(
-                    f"{self._of}: you may not look at it. Ask for the roles that deploy/README.md lists, or log in as "
-                    "somebody who has them."
-                ) from error
-            case exceptions.BadRequest():
-                raise RunError(f"{self._of}: the service refuses it: {_first(error)}. Mend that option.") from error
-            case GoogleAuthError():
-                raise RunError(
-                    f"{self._of}: no credentials of Google Cloud were found. Run: gcloud auth application-default login"
-                ) from error
-            case exceptions.GoogleAPICallError() | exceptions.RetryError() | OSError():
-                raise RunError(
-                    f"{self._of}: the service gave no answer: {_first(error)}. Check the network "
-                    "and --dataflow_endpoint, and run the same command again."
-                ) from error
-
-
-def _first(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:200].rstrip(".")

@@ -60,8 +60,6 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
         stage=work.stage.name, plan_key=work.plan_key, recipes=work.recipes, libraries=work.libraries,
     )
     started = time.monotonic()
-    if done is None:
-        forget_from(options.output, work.stage)
     if is_dataflow(options):
         run_on_dataflow(options, work, graph, blank)
     else:
@@ -79,7 +77,7 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
 
 def run_watched(options: Options, work: Work, graph: Graph, blank: Manifest) -> None:
     """On any runner but Dataflow: the launcher lives as long as the stage."""
-    plan(options, work)
+    begin(options, work)
     with (
         shown(options.output, work.stage, work.parts),
         ending_with_its_workers(options, work.stage, work.parts),
@@ -105,7 +103,7 @@ def run_on_dataflow(options: Options, work: Work, graph: Graph, blank: Manifest)
         if job:
             say(f"{work.stage.name:9} runs already as the job {job.name} ({job.id}): watching it")
         else:
-            plan(options, work)
+            begin(options, work)
             pipeline = beam.Pipeline(options=own)
             graph(pipeline | "plan" >> beam.Create([plan_path(options.output, work.stage)]), blank)
             job = service.submit(pipeline)
@@ -113,7 +111,11 @@ def run_on_dataflow(options: Options, work: Work, graph: Graph, blank: Manifest)
             follow(service, job, work.stage, parts=len(work.parts), ask=person())
 
 
-def plan(options: Options, work: Work) -> None:
+def begin(options: Options, work: Work) -> None:
+    """What was promised of this stage and of later ones is so no longer, unless it is of this plan; then the plan lies
+    ready. Not to be called while a job of this plan runs: it would take away what that has promised just now."""
+    if finished(options.output, work) is None:
+        forget_from(options.output, work.stage)
     write_plan(options.output, work.stage, (dataclasses.replace(p, code=code_version()) for p in work.parts))
 
 

@@ -60,12 +60,15 @@ def test_an_interrupted_launcher_finds_its_job_again(cloud, inputs, worker, monk
         assert "runs on. Run the same command" in refused(*inputs, OUT, *cloud.arguments())
     [job] = cloud.service.jobs.values()
     plan = cloud.storage.objects["work", "run/documents/plan.jsonl"]
+    promised = "gs://work/run/clean/manifest.json"  # of a later stage, by nobody: a running job's promises are kept
+    cloud.storage.put("work", "run/clean/manifest.json", b"{}")
     cloud.service.start(job, worker)
     ingest.run([*inputs, OUT, *cloud.arguments()])
     assert len(cloud.service.created) == 1
     assert cloud.storage.objects["work", "run/documents/plan.jsonl"] == plan, "the plan of a running job is not touched"
     assert f"runs already as the job {job['name']}" in capfd.readouterr().err
     assert ("work", "run/documents/manifest.json") in cloud.storage.objects
+    assert cloud.storage.read(promised) == b"{}"
 
 
 def test_a_failed_job_is_told_and_submitted_anew(cloud, inputs) -> None:

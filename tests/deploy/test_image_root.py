@@ -69,7 +69,7 @@ def inside(root: Path, *command: str, **more: object) -> str:
 
 
 def test_it_imports_from_the_folder_alone(root: Path) -> None:
-    ask = "import pipelines.clean, transforms, schemas; print(*(m.__path__[0] for m in (pipelines, transforms, schemas)))"
+    ask = "import pipelines, transforms, schemas; print(*(m.__path__[0] for m in (pipelines, transforms, schemas)))"
     for path in inside(root, "python", "-c", ask).split():
         assert Path(path).is_relative_to(root), path
     inside(root, "python", "-m", "pipelines.clean", "--help")

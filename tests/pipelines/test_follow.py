@@ -43,11 +43,11 @@ def watch(told: Told, ask=None) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_each_state_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    told = Told(["PENDING", "RUNNING", "RUNNING", "DONE"])
+    told = Told(["UNKNOWN", "STOPPED", "PENDING", "RUNNING", "RUNNING", "DONE"])
     watch(told)
     assert not told.states
     said = capsys.readouterr().err.splitlines()
-    assert [text.split()[-1] for text in said] == ["PENDING", "RUNNING", "DONE"]
+    assert [text.split()[-1] for text in said] == ["UNKNOWN", "STOPPED", "PENDING", "RUNNING", "DONE"]
 
 
 def test_what_our_code_said_comes_back() -> None:

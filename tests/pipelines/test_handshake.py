@@ -13,9 +13,10 @@ import pytest
 
 from pipelines import clean, dedupe, encode, filter, ingest, tokenizer
 from pipelines.fingerprints import library_versions
+from pipelines.models import language_model_path
 from schemas.errors import RunError
 from schemas.stages import INGEST
-from transforms.beam import handshake, parts
+from transforms.beam import handshake, models, parts
 from transforms.beam.parts import PlannedPart, largest_first, plan_path, write_plan
 
 ROOT = Path(__file__).parents[2]
@@ -85,3 +86,18 @@ def test_the_message_comes_back_through_the_runner(job, tmp_path, monkeypatch):
         clean.run(job.arguments(tmp_path / "run"))
     assert "\n" not in str(raised.value)
     assert not list((tmp_path / "run" / "documents").glob("part-*"))
+
+
+def test_a_worker_without_the_launchers_model_takes_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = language_model_path()
+    monkeypatch.setenv(models.OWN_COPY, found)
+    assert models._own_copy("/not/here") == found
+    models._own_copy.cache_clear()
+    monkeypatch.setenv(models.OWN_COPY, "")
+    with pytest.raises(RunError, match=r"/not/here is not on this worker, and \$WINNOW_LANGUAGE_MODEL names no file"):
+        models.language_model("/not/here", engine="kernel")
+    other = tmp_path / "lid.176.ftz"
+    other.write_bytes(b"another model")
+    monkeypatch.setenv(models.OWN_COPY, str(other))
+    with pytest.raises(RunError, match=r"names .*lid\.176\.ftz \(sha256 [0-9a-f]{64}, not"):
+        models.language_model("/not/here", engine="kernel")
