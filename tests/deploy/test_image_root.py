@@ -119,7 +119,12 @@ def test_a_worker_starts_with_warm_kernels_in_less_than_five_seconds(root: Path)
 def test_somebody_without_rights_has_warm_kernels_too(root: Path) -> None:
     for path in [root / "kernels", *(root / "kernels").rglob("*")]:
         os.chown(path, 65534, 65534)  # as the Dockerfile does for its own user
-    start = json.loads(inside(root, "python", "-c", WORKER, user=65534, group=65534, extra_groups=[]))
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    try:
+        subprocess.run([str(root / "venv/bin/python"), "-c", ""], check=True, cwd="/", **nobody)
+    except (PermissionError, subprocess.CalledProcessError):
+        pytest.skip("the Python that this environment was made with lies where only its owner may read")
+    start = json.loads(inside(root, "python", "-c", WORKER, **nobody))
     assert start["compiled"] == [] and start["loaded"] > 5
 
 
