@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO ?= demo-out
 
-.PHONY: demo test test-all test-gcs lint bench bench-peers clean-demo env
+.PHONY: demo test test-all test-gcs test-dataflow lint bench bench-peers image-root clean-demo env
 
 demo: $(VENV)/.run
 	@$(RUN) -m pipelines.models > /dev/null
@@ -30,6 +30,16 @@ test-gcs: $(VENV)/.test
 	@$(RUN) -m pipelines.models > /dev/null
 	$(RUN) -m pytest -m gcs
 
+# Dataflow's tests want the client libraries of Google Cloud, 0.4 GB that nothing else needs.
+test-dataflow: $(VENV)/.gcp
+	@$(RUN) -m pipelines.models > /dev/null
+	$(RUN) -m pytest -m dataflow
+
+# What the image of deploy/ holds, in a folder: no daemon needed.
+IMAGE_ROOT ?= image-root
+image-root: $(VENV)/.run
+	$(RUN) deploy/build_root.py $(IMAGE_ROOT)
+
 lint: $(VENV)/.test
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
@@ -52,6 +62,10 @@ $(VENV)/bin/python:
 $(VENV)/.run: $(VENV)/bin/python requirements.lock pyproject.toml
 	$(RUN) -m pip install --quiet -r requirements.lock
 	$(RUN) -m pip install --quiet --quiet --no-deps --editable .
+	@touch $@
+
+$(VENV)/.gcp: $(VENV)/.test requirements-gcp.lock
+	$(RUN) -m pip install --quiet -r requirements-gcp.lock
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run requirements-dev.lock

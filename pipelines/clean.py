@@ -24,7 +24,7 @@ from pipelines.whole import locked, write_whole
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="clean", about=__doc__, needs_input=True)
     with locked(options.output):
-        settings, found = prepare(options)
+        settings, found = prepare(options, stages=5)
         manifests = [
             ingest(options, settings, found),
             dedupe(options, settings),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import apache_beam as beam
 
+from pipelines.dataflow import check_launch
 from pipelines.fingerprints import extractor_versions, library_versions, stage_fingerprint
 from pipelines.inputs import InputFile, list_files, parse_input
 from pipelines.models import language_model_path
@@ -34,8 +35,9 @@ def run(argv: Sequence[str] | None) -> None:
         ingest(options, settings, found)
 
 
-def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
+def prepare(options: Options, *, stages: int = 1) -> tuple[Settings, list[InputFile]]:
     """Checks everything that can be checked before a worker starts, and writes run.json."""
+    check_launch(options, stages=stages)
     check_output(options.output)
     recipe = recipe_named(options.recipe) if options.recipe else WEB_EN
     inputs = [parse_input(text) for text in options.inputs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import sys
 import time
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
+from pipelines.dataflow import Service, check_launch, job_name, stage_options, template_location
+from pipelines.dataflow_options import is_dataflow
+from pipelines.follow import follow, person
 from pipelines.local import ending_with_its_workers, local_runner
 from pipelines.metering import metered
 from pipelines.options import Options
@@ -21,6 +25,7 @@ from schemas.errors import RunError
 from schemas.records import ConservationError, Manifest, manifest_from_json
 from schemas.stages import ENCODE, STAGES, Stage
 from transforms.beam import files
+from transforms.beam.handshake import code_version
 from transforms.beam.parts import PlannedPart, manifest_path, plan_path, write_plan
 from transforms.identity import fingerprint
 
@@ -45,25 +50,23 @@ class Work:
 
 def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
     """The manifest of the finished stage. Raises RunError with a message for a person."""
+    check_launch(options, stages=1)
+    template = template_location(options)
     done = finished(options.output, work)
-    if done:
+    if done and template is None:
         say(f"{work.stage.name:9} already complete: {_summary(done)}")
         return done
-    forget_from(options.output, work.stage)
-    write_plan(options.output, work.stage, work.parts)
     blank = Manifest(
         stage=work.stage.name, plan_key=work.plan_key, recipes=work.recipes, libraries=work.libraries,
     )
     started = time.monotonic()
-    with (
-        shown(options.output, work.stage, work.parts),
-        ending_with_its_workers(options, work.stage, work.parts),
-        readable_errors(work.stage),
-        metered(options.output, work.stage.name, plan_key=work.plan_key, here=options.local),
-    ):
-        pipeline = beam.Pipeline(runner=local_runner(options) if options.local else None, options=options.beam)
-        graph(pipeline | "plan" >> beam.Create([plan_path(options.output, work.stage)]), blank)
-        pipeline.run().wait_until_finish()
+    if is_dataflow(options):
+        run_on_dataflow(options, work, graph, blank)
+    else:
+        run_watched(options, work, graph, blank)
+    if template:
+        say(f"{work.stage.name:9} template written: {template}")
+        return blank
     manifest = read_manifest(options.output, work.stage)
     if manifest is None:
         path = manifest_path(options.output, work.stage)
@@ -73,6 +76,50 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
         raise RunError(f"{path}: another run has published it. End one of the two, and run the other's command again.")
     say(f"{work.stage.name:9} {_summary(manifest)} in {time.monotonic() - started:.1f} s")
     return manifest
+
+
+def run_watched(options: Options, work: Work, graph: Graph, blank: Manifest) -> None:
+    """On any runner but Dataflow: the launcher lives as long as the stage."""
+    begin(options, work)
+    with (
+        shown(options.output, work.stage, work.parts),
+        ending_with_its_workers(options, work.stage, work.parts),
+        readable_errors(work.stage),
+        metered(options.output, work.stage.name, plan_key=work.plan_key, here=options.local),
+    ):
+        pipeline = beam.Pipeline(runner=local_runner(options) if options.local else None, options=options.beam)
+        graph(pipeline | "plan" >> beam.Create([plan_path(options.output, work.stage)]), blank)
+        pipeline.run().wait_until_finish()
+
+
+def run_on_dataflow(options: Options, work: Work, graph: Graph, blank: Manifest) -> None:
+    """As a job of its own, which is found again if it runs already; or as a template."""
+    own = stage_options(options, work.stage, work.plan_key)
+    with (
+        readable_errors(work.stage),
+        metered(options.output, work.stage.name, plan_key=work.plan_key, here=False),
+    ):
+        service = Service(own)
+        job = None
+        if template_location(options) is None:
+            job = service.active(job_name(options.output, work.stage, work.plan_key))
+        if job:
+            say(f"{work.stage.name:9} runs already as the job {job.name} ({job.id}): watching it")
+        else:
+            begin(options, work)
+            pipeline = beam.Pipeline(options=own)
+            graph(pipeline | "plan" >> beam.Create([plan_path(options.output, work.stage)]), blank)
+            job = service.submit(pipeline)
+        if job:
+            follow(service, job, work.stage, parts=len(work.parts), ask=person())
+
+
+def begin(options: Options, work: Work) -> None:
+    """What was promised of this stage and of later ones is so no longer, unless it is of this plan; then the plan lies
+    ready. Not to be called while a job of this plan runs: it would take away what that has promised just now."""
+    if finished(options.output, work) is None:
+        forget_from(options.output, work.stage)
+    write_plan(options.output, work.stage, (dataclasses.replace(p, code=code_version()) for p in work.parts))
 
 
 def finished(out: str, work: Work) -> Manifest | None:

@@ -22,8 +22,9 @@ from schemas.records import Counts, Output, PartRecord
 from schemas.stages import DEDUPE
 from transforms import duplicates as pure
 from transforms.beam import metrics
+from transforms.beam.handshake import check_code
 from transforms.beam.lists import url_lists
-from transforms.beam.parts import PlannedPart, commit, committed, largest_first
+from transforms.beam.parts import PlannedPart, commit, committed, largest_first, tell
 from transforms.beam.spill import Block, Spill
 from transforms.beam.tables import read_table, write_table
 from transforms.filtering import EXACT, NEAR
@@ -168,9 +169,12 @@ def duplicate_rows(blocks: Iterable[bytes], ids: pa.FixedSizeBinaryArray) -> pa.
 
 def _write_part(item: tuple[int, dict[str, list[Any]]], settings: DedupeSettings) -> PartRecord:
     [part], blocks = item[1]["part"], item[1]["verdicts"]
-    record = committed(settings.out, part)
-    if record:
-        return record
+    record = committed(settings.out, part) or _written(part, blocks, settings)
+    tell(record)
+    return record
+
+
+def _written(part: PlannedPart, blocks: list[Any], settings: DedupeSettings) -> PartRecord:
     since = metrics.mark()
     ids = [batch.column("id") for _, batch in _read(part, settings, ["id"])]
     batch = duplicate_rows(settings.spill.load(blocks), pa.chunked_array(ids, pa.binary(16)).combine_chunks())
@@ -191,6 +195,7 @@ def _write_part(item: tuple[int, dict[str, list[Any]]], settings: DedupeSettings
 
 def _read(part: PlannedPart, settings: DedupeSettings, columns: list[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
     """(first row, batch) of the columns of a part's documents."""
+    check_code(part.code, where=f"{part.stage}/{part.part}")
     first = 0
     for batch in read_table(settings.out, Output(**part.work["documents"]), columns=columns, rows=COLUMN_ROWS):
         yield first, batch

@@ -18,6 +18,7 @@ from schemas.errors import RunError
 from schemas.records import Manifest, Output, PartRecord, merge, part_from_json, to_json
 from schemas.stages import BY_NAME, Stage
 from transforms.beam import files, metrics
+from transforms.beam.handshake import check_code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class PlannedPart:
     number: int
     size: int
     work: dict[str, Any] = field(default_factory=dict)
+    code: str = ""
+    """What planned it: see `transforms.beam.handshake`."""
 
 
 class Process(Protocol):
@@ -61,17 +64,27 @@ def write_plan(out: str, stage: Stage, parts: Iterable[PlannedPart]) -> None:
 
 
 def read_plan(path: str) -> Iterator[PlannedPart]:
-    """The parts of a plan, in its order. Raises RunError if it is not there."""
+    """The parts of a plan, in its order. Raises RunError if it is not there, or of another version."""
     text = files.read_text(path)
     if text is None:
         raise RunError(f"{path}: the stage's plan is gone. Run the same command again.")
     for line in text.split("\n")[:-1]:  # not splitlines: a file's name may hold U+2028
-        yield PlannedPart(**json.loads(line))
+        yield _planned(json.loads(line), path)
+
+
+def _planned(fields: dict[str, Any], path: str) -> PlannedPart:
+    known = {f.name for f in dataclasses.fields(PlannedPart)}
+    if fields.keys() - known:  # only another version writes other fields
+        check_code(str(fields.get("code") or "an unknown version"), where=path)
+    return PlannedPart(**{name: value for name, value in fields.items() if name in known})
 
 
 def largest_first(path: str) -> list[PlannedPart]:
     """A plan in order of falling size: the local runner deals elements out in turn, so bundles come out even."""
-    return sorted(read_plan(path), key=lambda p: (-p.size, p.part))
+    parts = sorted(read_plan(path), key=lambda p: (-p.size, p.part))
+    for code in {p.code for p in parts}:
+        check_code(code, where=path)
+    return parts
 
 
 def committed(out: str, part: PlannedPart) -> PartRecord | None:
@@ -106,6 +119,12 @@ def check_plan(out: str, stage: Stage, records: Iterable[PartRecord]) -> None:
         raise RunError(f"{path}: another run has planned this stage anew. Wait for it, and run the same command again.")
 
 
+def tell(record: PartRecord) -> None:
+    """Counts the part on the engine's own counters, for its display alone: engines count what they attempt twice."""
+    for name, count in (("parts", 1), ("documents", record.counts.went_out)):
+        beam.metrics.Metrics.counter("winnow", name).inc(count)
+
+
 class ProcessParts(beam.PTransform):
     """Plan path in, commit records out: processes every part that has no valid record."""
 
@@ -130,10 +149,12 @@ class _ProcessPart(beam.DoFn):
         self._process.setup()
 
     def process(self, part: PlannedPart) -> Iterator[PartRecord]:
+        check_code(part.code, where=f"{part.stage}/{part.part}")
         record = committed(self._out, part)
         if record is None:
             since = metrics.mark()
             record = commit(self._out, self._process(part), since=since)
+        tell(record)
         yield record
 
 
