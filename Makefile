@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO ?= demo-out
 
-.PHONY: demo test test-all lint bench bench-peers clean-demo env
+.PHONY: demo test test-all lint bench bench-peers clean-demo env test-prism test-flink test-spark
 
 demo: $(VENV)/.run
 	@$(RUN) -m pipelines.models > /dev/null
@@ -24,7 +24,13 @@ test: $(VENV)/.test lint
 
 test-all: $(VENV)/.test lint
 	@$(RUN) -m pipelines.models > /dev/null
-	$(RUN) -m pytest -m 'not bench'
+	$(RUN) -m pytest -m 'not bench and not engines'
+
+# A real engine each: fetched on the first run (Flink 0.4 GB, Spark 0.4 GB, Prism built by Go).
+test-prism test-flink test-spark: test-%: $(VENV)/.test
+	@$(RUN) -m pipelines.models > /dev/null
+	$(RUN) -m pipelines.engines --$*
+	$(RUN) -m pytest -m 'engines' tests/engines/test_$*.py
 
 lint: $(VENV)/.test
 	$(RUN) -m ruff check .

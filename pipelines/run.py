@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
+from pipelines.engines.ready import make_ready
 from pipelines.local import ending_with_its_workers, local_runner
 from pipelines.metering import metered
 from pipelines.options import Options
@@ -49,6 +50,7 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
     if done:
         say(f"{work.stage.name:9} already complete: {_summary(done)}")
         return done
+    make_ready(options.beam)
     forget_from(options.output, work.stage)
     write_plan(options.output, work.stage, work.parts)
     blank = Manifest(
