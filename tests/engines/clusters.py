@@ -27,7 +27,7 @@ OPENS = [
 """What Flink 1.19's own bin/config.sh asks of Java 17."""
 MEMORY = {  # of a TaskManager, MiB: about 512 of heap and what Flink sets aside beside it
     "task.heap.size": 384, "task.off-heap.size": 0, "framework.heap.size": 128, "framework.off-heap.size": 128,
-    "network.min": 64, "network.max": 64, "managed.size": 128, "jvm-metaspace.size": 256, "jvm-overhead.min": 192,
+    "network.min": 192, "network.max": 192, "managed.size": 128, "jvm-metaspace.size": 256, "jvm-overhead.min": 192,
     "jvm-overhead.max": 192,
 }
 
@@ -107,6 +107,15 @@ class FlinkCluster:
                 return json.load(answer)
         except OSError:
             return {}
+
+    def hosts_used(self) -> set[str]:
+        """The TaskManagers that an operator of any job ran on."""
+        return {
+            manager["taskmanager-id"]
+            for job in self.ask("jobs/overview")["jobs"]
+            for vertex in self.ask(f"jobs/{job['jid']}")["vertices"]
+            for manager in self.ask(f"jobs/{job['jid']}/vertices/{vertex['id']}/taskmanagers")["taskmanagers"]
+        }
 
     def stop(self) -> None:
         for process in (*self.managers, *self.others, *self.pools):
