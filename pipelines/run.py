@@ -126,6 +126,12 @@ def readable_errors(stage: Stage):  # type: ignore[no-untyped-def]
         ours = re.search(r"(?:RunError|ConservationError): (.+)", message)
         if ours:
             raise RunError(_first_words(ours[1])) from error
+        gave_up = re.search(r"failed in state \w+: (.+)", message)
+        if gave_up and "Traceback (most recent call last)" not in message:
+            raise RunError(
+                f"{stage.name}: the engine gave up: {_first_words(gave_up[1])}. Finished parts are kept: mend that and "
+                "run the same command again."
+            ) from error
         traceback.print_exc()
         raise RunError(
             f"{stage.name}: {type(error).__name__}, see above. This is a fault of winnow's, or of something it stands "

@@ -25,8 +25,8 @@ PRISM_STAMP = f"github.com/apache/beam/sdks/v2\tv{BEAM}\t".encode()
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A cluster engine. `libraries` is the Maven artifact whose dependencies, with it, are `pins`; `distribution` is the
-    source archive on PyPI that holds the engine's own jars below `jars`."""
+    """A cluster engine. `libraries` is the Maven artifact whose dependencies, with it, are `pins`; `distribution` is
+    the source archive on PyPI that holds the engine's own jars below `jars`."""
 
     name: str
     version: str

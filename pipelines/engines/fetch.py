@@ -83,7 +83,8 @@ def _job_server(engine: Engine, folder: Path) -> None:
     jars += sorted(engine.distribution_folder.glob("*.jar")) if spark else []
     lines = [
         "Manifest-Version: 1.0", f"Main-Class: {engine.main}", f"Beam-Version: {engine.beam}",
-        f"Engine-Version: {engine.minor}", f"Class-Path: {' '.join(os.path.relpath(p, engines_folder()) for p in jars)}",
+        f"Engine-Version: {engine.minor}",
+        f"Class-Path: {' '.join(os.path.relpath(p, engines_folder()) for p in jars)}",
     ]
     built = folder / "job-server.jar"
     with zipfile.ZipFile(built, "w") as archive:
@@ -109,7 +110,8 @@ def _run(command: Sequence[str], *, what: str, environment: dict[str, str] | Non
         raise RunError(f"{what}: {command[0]} is not installed. Install it, and run the same command again.")
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_S, env={**os.environ, **(environment or {})},
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+            env={**os.environ, **(environment or {})},
         )
     except subprocess.TimeoutExpired as error:
         raise RunError(f"{what}: {command[0]} took more than {TIMEOUT_S} s. Run the same command again.") from error

@@ -72,8 +72,8 @@ def _flink(options: PipelineOptions) -> None:
     cluster = _overview(flink.flink_master)
     if version and not cluster["flink-version"].startswith(f"{version}."):
         raise RunError(
-            f"--flink_master {flink.flink_master} is Flink {cluster['flink-version']}, the job server is for {version}. "
-            "Give a job server of the cluster's minor version as --flink_job_server_jar."
+            f"--flink_master {flink.flink_master} is Flink {cluster['flink-version']}, the job server is for {version}."
+            " Give a job server of the cluster's minor version as --flink_job_server_jar."
         )
     if not cluster["slots-total"]:
         raise RunError(f"--flink_master {flink.flink_master} has no task slots: start its TaskManagers first.")
@@ -103,14 +103,14 @@ def _jar(given: str | None, engine: Engine, option: str, options: PipelineOption
     beam = beam_of(str(path))
     if beam not in PAIRED[BEAM]:
         raise RunError(
-            f"{path} is of Beam {beam or 'unknown'}, and this is Beam {BEAM}: they are not known to understand each other. "
-            f"Give a jar of {' or '.join(sorted(PAIRED[BEAM]))} as {option}, or run `{bring(engine.name)}`."
+            f"{path} is of Beam {beam or 'unknown'}, and this is Beam {BEAM}: they are not known to understand each "
+            f"other. Give a jar of {' or '.join(sorted(PAIRED[BEAM]))} as {option}, or run `{bring(engine.name)}`."
         )
     return str(path)
 
 
 def beam_of(jar: str) -> str | None:
-    """The version of Beam a job server is made of: from our manifest, or from Beam's properties in a jar of Beam's own."""
+    """The version of Beam a job server is made of: from our manifest, or from the properties in a jar of Beam's."""
     text = _member(jar, "org/apache/beam/sdk/sdk.properties") or _member(jar, "META-INF/MANIFEST.MF")
     found = re.search(r"^(?:Beam-V|v)ersion[:=] ?(\S+)", text, re.MULTILINE)
     return found[1] if found else None
@@ -133,17 +133,17 @@ def _member(jar: str, name: str) -> str:
 
 def _java(launcher: str) -> None:
     try:
-        done = subprocess.run([launcher, "-version"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([launcher, "-version"], capture_output=True, text=True, timeout=60, check=False)
     except OSError as error:
         raise RunError(
-            f"{launcher}: cannot be started ({error.strerror}). Flink's and Spark's job servers need Java {JAVA} or later: "
-            "install it, or give its path as --job_server_java_launcher."
+            f"{launcher}: cannot be started ({error.strerror}). Flink's and Spark's job servers need Java {JAVA} or "
+            "later: install it, or give its path as --job_server_java_launcher."
         ) from error
     found = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
     if not found or int(found[1]) < JAVA:
         raise RunError(
-            f"{launcher}: Java {found[1] if found else 'of no known version'}, and Flink's and Spark's job servers need "
-            f"{JAVA} or later. Give the path of one as --job_server_java_launcher."
+            f"{launcher}: Java {found[1] if found else 'of no known version'}, and Flink's and Spark's job servers "
+            f"need {JAVA} or later. Give the path of one as --job_server_java_launcher."
         )
 
 

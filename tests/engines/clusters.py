@@ -1,4 +1,4 @@
-"""A real Flink cluster on loopback: a JobManager and two TaskManagers, each a process, and a pool of Python workers each.
+"""A real Flink cluster on loopback: a JobManager and two TaskManagers, each a process, and Python workers for each.
 
 Each TaskManager has a loopback address of its own for the name `pool`, as it would have on a machine of its own.
 """
@@ -58,7 +58,8 @@ class FlinkCluster:
     def start(self) -> None:
         (self.folder / "conf").mkdir(parents=True)
         settings = {
-            "jobmanager.rpc.address": "localhost", "jobmanager.rpc.port": free_port(), "jobmanager.bind-host": "localhost",
+            "jobmanager.rpc.address": "localhost", "jobmanager.rpc.port": free_port(),
+            "jobmanager.bind-host": "localhost",
             "taskmanager.bind-host": "localhost", "taskmanager.host": "localhost", "rest.address": "localhost",
             "rest.bind-address": "localhost", "rest.port": self.rest, "io.tmp.dirs": self.folder / "tmp",
             "jobmanager.memory.process.size": "1024m", "taskmanager.numberOfTaskSlots": 1, "parallelism.default": 2,

@@ -1,7 +1,7 @@
 """A worker pool on one loopback address, that of one TaskManager's "machine":  worker_pool.py ADDRESS PORT
 
-Beam's own command listens on every interface; this one is its servicer, bound to the address given. Task managers number
-their workers alike, so each needs a pool of its own, as it has where each is a machine.
+Beam's own command listens on every interface; this one is its servicer, bound to the address given. Task managers
+number their workers alike, so each needs a pool of its own, as it has where each is a machine.
 """
 
 from __future__ import annotations

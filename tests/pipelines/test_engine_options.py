@@ -19,7 +19,9 @@ from apache_beam.options.pipeline_options import (
 
 from pipelines.engines.artifacts import BEAM, FLINK, PAIRED, PRISM_STAMP, SPARK, prism_binary
 from pipelines.engines.ready import beam_of, make_ready, minor_of
+from pipelines.run import readable_errors
 from schemas.errors import RunError
+from schemas.stages import INGEST
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +163,8 @@ def test_a_jar_of_beams_own_says_its_version_too(tmp_path):
 
 def test_half_a_jar(java, tmp_path):
     (tmp_path / "half.jar").write_bytes(b"PK\x03\x04")
-    said = refused("--runner=flink", f"--flink_job_server_jar={tmp_path}/half.jar", f"--job_server_java_launcher={java}")
+    half = f"--flink_job_server_jar={tmp_path}/half.jar"
+    said = refused("--runner=flink", half, f"--job_server_java_launcher={java}")
     assert "half.jar: not a jar" in said
 
 
@@ -171,7 +174,8 @@ def test_a_master_that_is_not_there(java):
     said = refused("--runner=flink", f"--flink_master=127.0.0.1:{port}", f"--job_server_java_launcher={java}")
     assert f"--flink_master 127.0.0.1:{port}: no Flink answers there" in said
     jar(SPARK.job_server)
-    said = refused("--runner=spark", f"--spark_master_url=spark://127.0.0.1:{port}", f"--job_server_java_launcher={java}")
+    master = f"--spark_master_url=spark://127.0.0.1:{port}"
+    said = refused("--runner=spark", master, f"--job_server_java_launcher={java}")
     assert f"--spark_master_url spark://127.0.0.1:{port}: nothing answers there (Connection refused)" in said
 
 
@@ -199,3 +203,34 @@ def test_a_worker_pool_that_is_not_there(java, cluster):
     said = refused("--runner=flink", f"--flink_master={cluster[0]}", f"--job_server_java_launcher={java}",
                    f"--environment_config=localhost:{closed_port()}")
     assert "nothing answers there (Connection refused). Start a worker pool: " in said
+
+
+JAVA_TRACE = """Pipeline BeamApp-1_2 failed in state FAILED: java.io.IOException: %s
+\tat org.apache.flink.runtime.Task.run(Task.java:1)
+Caused by: java.lang.RuntimeException: Error received from SDK harness for instruction 4: %s
+"""
+
+
+def told(capsys, first, cause):
+    with pytest.raises(RunError) as found, readable_errors(INGEST):
+        raise RuntimeError(JAVA_TRACE % (first, cause))
+    return str(found.value), capsys.readouterr().err
+
+
+def test_what_a_worker_said_is_found_in_javas_stack_trace(capsys):
+    cause = "Traceback (most recent call last):\n  File x\nschemas.errors.RunError: a.parquet: damaged. Mend it."
+    said, printed = told(capsys, "bundle failed", f"{cause} [while running 'ParDo(x)-ptransform-7']")
+    assert (said, printed) == ("a.parquet: damaged. Mend it.", "")
+
+
+def test_an_engine_that_gives_up_is_told_in_its_own_first_line(capsys):
+    said, printed = told(capsys, "Insufficient number of network buffers", "none")
+    assert said.startswith("ingest: the engine gave up: java.io.IOException: Insufficient number of network buffers. ")
+    assert said.endswith("run the same command again.")
+    assert printed == ""
+
+
+def test_a_fault_of_ours_keeps_its_stack_trace(capsys):
+    said, printed = told(capsys, "bundle failed", "Traceback (most recent call last):\n  File x\nValueError: oh")
+    assert "This is a fault of winnow's" in said
+    assert "ValueError: oh" in printed
