@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO ?= demo-out
+ENGINE_TESTS ?= engines and not slow
 
 .PHONY: demo test test-all lint bench bench-peers clean-demo env test-prism test-flink test-spark
 
@@ -30,7 +31,7 @@ test-all: $(VENV)/.test lint
 test-prism test-flink test-spark: test-%: $(VENV)/.test
 	@$(RUN) -m pipelines.models > /dev/null
 	$(RUN) -m pipelines.engines --$*
-	$(RUN) -m pytest -m 'engines' tests/engines/test_$*.py
+	$(RUN) -m pytest -m '$(ENGINE_TESTS)' tests/engines/test_$*.py
 
 lint: $(VENV)/.test
 	$(RUN) -m ruff check .

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,6 +26,8 @@ OPENS = [
                  "java.lang.reflect", "java.text", "java.time", "java.io")
 ]
 """What Flink 1.19's own bin/config.sh asks of Java 17."""
+WITH_US = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+"""Ends a process when the tests that started it are killed (util-linux)."""
 MEMORY = {  # of a TaskManager, MiB: about 512 of heap and what Flink sets aside beside it
     "task.heap.size": 384, "task.off-heap.size": 0, "framework.heap.size": 128, "framework.off-heap.size": 128,
     "network.min": 192, "network.max": 192, "managed.size": 128, "jvm-metaspace.size": 256, "jvm-overhead.min": 192,
@@ -83,7 +86,7 @@ class FlinkCluster:
         names = f"127.0.0.1 localhost {socket.gethostname()}\n"
         hosts.write_text(f"{names}{address} pool\n")
         pool = subprocess.Popen(
-            [sys.executable, str(POOL), address, str(self.pool)], stdout=subprocess.PIPE, cwd=ROOT,
+            [*WITH_US, sys.executable, str(POOL), address, str(self.pool)], stdout=subprocess.PIPE, cwd=ROOT,
             stderr=open(self.folder / f"pool-{number}.log", "w"), start_new_session=True,
             env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         )
@@ -133,6 +136,6 @@ class FlinkCluster:
     def _java(self, name: str, main: str, *arguments: str, properties: list[str] | None = None) -> subprocess.Popen:
         jars = f"{FLINK.distribution_folder}/*"
         options = [*OPENS, "-Xmx512m", f"-Dlog.file={self.folder / name}.log", *(properties or [])]
-        command = ["java", *options, "-cp", jars, main, "--configDir", str(self.folder / "conf"), *arguments]
+        command = [*WITH_US, "java", *options, "-cp", jars, main, "--configDir", str(self.folder / "conf"), *arguments]
         with open(self.folder / f"{name}.out", "w") as out:
             return subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
