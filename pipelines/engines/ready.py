@@ -4,6 +4,7 @@ with one line. Later the same faults show as stack traces of another language, o
 from __future__ import annotations
 
 import json
+import logging
 import re
 import socket
 import subprocess
@@ -42,6 +43,8 @@ def make_ready(options: PipelineOptions) -> None:
     runner = (options.view_as(StandardOptions).runner or "").lower().removesuffix("runner")
     if runner not in ("prism", "flink", "spark") or options.view_as(PortableOptions).job_endpoint:
         return
+    # a worker in this process reports each end of a job as a torn stream; real errors come back with the job
+    logging.getLogger("apache_beam.runners.worker.data_plane").setLevel(logging.CRITICAL)
     if runner == "prism":
         _prism(options.view_as(PrismRunnerOptions))
     elif runner == "flink":
