@@ -5,8 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO ?= demo-out
+ENGINE_TESTS ?= engines and not slow
 
-.PHONY: demo test test-all test-gcs test-dataflow lint bench bench-peers image-root clean-demo env
+.PHONY: demo test test-all test-gcs test-dataflow test-prism test-flink test-spark lint bench bench-peers image-root \
+  clean-demo env
 
 demo: $(VENV)/.run
 	@$(RUN) -m pipelines.models > /dev/null
@@ -24,7 +26,7 @@ test: $(VENV)/.test lint
 
 test-all: $(VENV)/.test lint
 	@$(RUN) -m pipelines.models > /dev/null
-	$(RUN) -m pytest -m 'not bench and not gcs'
+	$(RUN) -m pytest -m 'not bench and not gcs and not engines'
 
 test-gcs: $(VENV)/.test
 	@$(RUN) -m pipelines.models > /dev/null
@@ -39,6 +41,12 @@ test-dataflow: $(VENV)/.gcp
 IMAGE_ROOT ?= image-root
 image-root: $(VENV)/.run
 	$(RUN) deploy/build_root.py $(IMAGE_ROOT)
+
+# A real engine each: fetched on the first run (Flink 0.4 GB, Spark 0.4 GB, Prism built by Go).
+test-prism test-flink test-spark: test-%: $(VENV)/.test
+	@$(RUN) -m pipelines.models > /dev/null
+	$(RUN) -m pipelines.engines --$*
+	$(RUN) -m pytest -m '$(ENGINE_TESTS)' tests/engines/test_$*.py
 
 lint: $(VENV)/.test
 	$(RUN) -m ruff check .

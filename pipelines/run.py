@@ -15,6 +15,7 @@ import apache_beam as beam
 
 from pipelines.dataflow import Service, check_launch, job_name, stage_options, template_location
 from pipelines.dataflow_options import is_dataflow
+from pipelines.engines.ready import make_ready
 from pipelines.follow import follow, person
 from pipelines.local import ending_with_its_workers, local_runner
 from pipelines.metering import metered
@@ -80,6 +81,7 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
 
 def run_watched(options: Options, work: Work, graph: Graph, blank: Manifest) -> None:
     """On any runner but Dataflow: the launcher lives as long as the stage."""
+    make_ready(options.beam)
     begin(options, work)
     with (
         shown(options.output, work.stage, work.parts),
@@ -175,6 +177,12 @@ def readable_errors(stage: Stage):  # type: ignore[no-untyped-def]
         ours = re.search(r"(?:RunError|ConservationError): (.+)", message)
         if ours:
             raise RunError(_first_words(ours[1])) from error
+        gave_up = re.search(r"failed in state \w+: (.+)", message)
+        if gave_up and "Traceback (most recent call last)" not in message:
+            raise RunError(
+                f"{stage.name}: the engine gave up: {_first_words(gave_up[1])}. Finished parts are kept: mend that and "
+                "run the same command again."
+            ) from error
         traceback.print_exc()
         raise RunError(
             f"{stage.name}: {type(error).__name__}, see above. This is a fault of winnow's, or of something it stands "

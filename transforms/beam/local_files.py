@@ -9,13 +9,14 @@ import errno
 import io
 import os
 import re
+import uuid
 from collections.abc import Container, Iterator
 from typing import BinaryIO, cast
 
 from schemas.errors import RunError
 from transforms.digests import DigestingSink
 
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>[0-9]+)\.tmp")
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{32}\.(?P<process>[0-9]+)\.tmp")
 
 
 @contextlib.contextmanager
@@ -62,8 +63,10 @@ def _readable_errors(path: str) -> Iterator[None]:
 
 
 def temporary_name(path: str, process: int) -> str:
+    """A new name at each call: on a cluster two threads of a process, or equal process ids of two machines, may write
+    the same part at once."""
     folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{process}.tmp")
+    return os.path.join(folder, f".{name}.{uuid.uuid4().hex}.{process}.tmp")
 
 
 def half_written(folder: str, alive: Container[int]) -> list[str]:

@@ -1,0 +1,84 @@
+"""A Flink cluster of two TaskManagers gives the same bytes as the in-process runner, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines import clean
+from schemas.records import manifest_from_json
+from tests.pipelines.test_failures import children
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]
+
+
+def test_the_sample_gives_the_same_bytes(job, finished, promised, flink, tmp_path):
+    process = job.start(tmp_path / "run", *flink.arguments)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert promised(tmp_path / "run") == promised(finished)
+    assert len({host for host in flink.hosts_used()}) == 2, "one TaskManager did all of it"
+
+
+@pytest.mark.slow
+def test_real_archives_give_the_same_bytes(shared_data, promised, flink, tmp_path):
+    inputs = [f"--input={shared_data}/warc/*.warc.gz", f"--input={shared_data}/wet/*.wet.gz"]
+    clean.run([*inputs, f"--output={tmp_path / 'here'}"])
+    command = [sys.executable, "-m", "pipelines.clean", *inputs, f"--output={tmp_path / 'there'}", *flink.arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert promised(tmp_path / "there") == promised(tmp_path / "here")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("again", range(3))
+@pytest.mark.parametrize("stage", ["ingest", "dedupe"])
+@pytest.mark.parametrize("victim", ["manager", "worker"])
+def test_what_is_killed_in_the_middle_costs_no_document(
+    job, finished, promised, flink, tmp_path, victim, stage, again
+):
+    """The job goes on, or the same command does; parts that were finished keep their records."""
+    out = tmp_path / "run"
+    if stage == "dedupe":  # so that only dedupe and what follows is left
+        shutil.copytree(finished, out)
+        for folder in ("duplicates", "clean", "dropped", "tokenizer", "shards"):
+            shutil.rmtree(out / folder)
+    process = job.start(out, *flink.arguments)
+    records = _records_when_killed(flink, process, out, victim, stage, done=again + 1)
+    _, said = process.communicate()
+    if process.returncode:
+        assert "Traceback" not in said, said
+        assert said.splitlines()[-1].startswith("winnow: "), said
+        job.run(out)
+    assert promised(out) == promised(finished)
+    assert {path: path.stat().st_mtime_ns for path in records} == records
+    for folder in ("documents", "clean"):
+        counts = [manifest_from_json((f / folder / "manifest.json").read_text()).counts for f in (out, finished)]
+        assert counts[0] == counts[1]
+
+
+def _records_when_killed(cluster, process, out: Path, victim: str, stage: str, *, done: int) -> dict[Path, int]:
+    """Kills when `done` parts of ingest are finished, or while the job of dedupe runs; the records there then."""
+    deadline = time.monotonic() + 600
+    while True:
+        records = {path: path.stat().st_mtime_ns for path in (out / "documents").glob("part-*.json")}
+        workers = [pid for pool in cluster.pools for pid in children(pool.pid)]
+        running = any(j["state"] == "RUNNING" for j in cluster.ask("jobs/overview").get("jobs", []))
+        if workers and running and len(records) >= done:
+            break
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    if victim == "worker":
+        os.kill(workers[0], signal.SIGKILL)
+    else:
+        cluster.managers[0].send_signal(signal.SIGKILL)
+        cluster.add_manager()
+    return records
