@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import struct
+import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from schemas.errors import RunError
 from schemas.recipes import Extract
 from transforms.extraction import Answer, Failed, Question, Text
 from transforms.outcomes import Skipped
@@ -32,13 +34,14 @@ def unpack_questions(frame: bytes) -> list[Question]:
     ]
 
 
-def pack_answers(answers: Iterable[Answer]) -> bytes:
+def pack_answers(answers: Iterable[Answer | Exception]) -> bytes:
     """A frame with its length before it."""
     return _frame(map(_answer, answers))
 
 
 def unpack_answers(frame: bytes) -> list[Answer]:
-    """The inverse, of a frame without its length. Raises ValueError, KeyError or TypeError if it is none."""
+    """The inverse, of a frame without its length. Raises what stands there in an answer's place: a
+    RunError as such, anything else as RuntimeError."""
     answers: list[Answer] = []
     for head, body in _items(frame):
         match head.pop("is"):
@@ -46,8 +49,12 @@ def unpack_answers(frame: bytes) -> list[Answer]:
                 answers.append(Text(text=str(body, "utf-8", "surrogatepass"), **head))
             case "skipped":
                 answers.append(Skipped(head["reason"]))
-            case _:
+            case "failed":
                 answers.append(Failed(**head))
+            case "run_error":
+                raise RunError(head["words"])
+            case _:
+                raise RuntimeError(f"the extractor's process: {head['words']}")
     return answers
 
 
@@ -56,7 +63,11 @@ def _question_head(question: Question) -> dict[str, Any]:
     return {**head, "extract": vars(question.extract)}
 
 
-def _answer(answer: Answer) -> tuple[dict[str, Any], bytes]:
+def _answer(answer: Answer | Exception) -> tuple[dict[str, Any], bytes]:
+    if isinstance(answer, RunError):
+        return {"is": "run_error", "words": str(answer)}, b""
+    if isinstance(answer, Exception):
+        return {"is": "error", "words": "".join(traceback.format_exception(answer))}, b""
     if isinstance(answer, Text):
         head = {name: value for name, value in vars(answer).items() if name != "text"}
         return {"is": "text", **head}, answer.text.encode("utf-8", "surrogatepass")

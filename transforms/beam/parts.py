@@ -42,6 +42,9 @@ class Process(Protocol):
 
     def __call__(self, part: PlannedPart) -> PartRecord: ...
 
+    def teardown(self) -> None:
+        """Ends what setup began outside this process. Engines may leave it out."""
+
 
 def plan_path(out: str, stage: Stage) -> str:
     return files.join(out, stage.folder, "plan.jsonl")
@@ -120,6 +123,9 @@ class _ProcessPart(beam.DoFn):
 
     def setup(self) -> None:
         self._process.setup()
+
+    def teardown(self) -> None:
+        self._process.teardown()
 
     def process(self, part: PlannedPart) -> Iterator[PartRecord]:
         record = committed(self._out, part)
