@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -77,6 +78,9 @@ class Child:
         assert self._process.stdin and self._process.stdout
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
         os.set_blocking(self._in, False)
+        for pipe in (self._in, self._out):
+            with contextlib.suppress(OSError, AttributeError):  # fewer turns; only Linux can, and not for everybody
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _CHUNK)
         if (said := os.read(self._out, 1)) != READY:
             if said:
                 self._process.kill()

@@ -1,6 +1,6 @@
 """Extraction in another process, batch by batch: while it works on one, this process measures the texts of the last.
 
-A batch that ends the process is done again in fresh ones: the page it was at, alone; then those before, then those
+A batch that ends the process is done again: the page it was at, alone in a fresh process; then those before, then those
 after. A page that ends a fresh process alone is a dead letter, and a verdict is kept. So each record's outcome is what
 it would be alone, whatever lies beside it.
 """
@@ -54,35 +54,39 @@ class Isolated:
             return hand[0].exchange(questions)
         except ChildEndedError as end:
             hand.pop().end()
-            answers = self._recovered(asked, end.done)
-            hand.append(Child(self.limits))
-            hand[0].exchange(questions)
+            answers = self._recovered(hand, asked, end.done)
+            self._child(hand).exchange(questions)
             return answers
 
-    def _recovered(self, asked: Sequence[Waiting], done: int) -> list[Answer]:
-        """Answers to questions that a child died of, `done` of which it had dealt with."""
+    def _recovered(self, hand: list[Child], asked: Sequence[Waiting], done: int) -> list[Answer]:
+        """Answers to questions that a child died of, `done` of which it had dealt with. `hand` is empty."""
         if done >= len(asked):
             half = len(asked) // 2
-            return self._fresh(asked[:half]) + self._fresh(asked[half:])
-        [suspect] = self._fresh(asked[done : done + 1])
-        return self._fresh(asked[:done]) + [suspect] + self._fresh(asked[done + 1 :])
+            return self._again(hand, asked[:half]) + self._again(hand, asked[half:])
+        [suspect] = self._again(hand, asked[done : done + 1])
+        return self._again(hand, asked[:done]) + [suspect] + self._again(hand, asked[done + 1 :])
 
-    def _fresh(self, asked: Sequence[Waiting], attempt: int = 1) -> list[Answer]:
-        """Answers of a child of their own."""
+    def _again(self, hand: list[Child], asked: Sequence[Waiting], killed: int = 0) -> list[Answer]:
+        """Answers of the child in `hand`, which has nothing else to do, or of a fresh one. Only a fresh one, asked one
+        question alone, gives a verdict."""
         if not asked:
             return []
-        child = Child(self.limits)
+        fresh = not hand
         try:
-            child.exchange([w.question for w in asked])
-            return child.exchange()
+            self._child(hand).exchange([w.question for w in asked])
+            return hand[0].exchange()
         except ChildEndedError as end:
+            hand.pop().end()
             if len(asked) > 1:
-                return self._recovered(asked, end.done)
-            if end.outside and attempt < _KILLED:
-                return self._fresh(asked, attempt + 1)
-            return [self._verdict(asked[0], end)]
-        finally:
-            child.end()
+                return self._recovered(hand, asked, end.done)
+            if fresh and (not end.outside or killed + 1 >= _KILLED):
+                return [self._verdict(asked[0], end)]
+            return self._again(hand, asked, killed + fresh)
+
+    def _child(self, hand: list[Child]) -> Child:
+        if not hand:
+            hand.append(Child(self.limits))
+        return hand[0]
 
     def _verdict(self, waiting: Waiting, end: ChildEndedError) -> Failed:
         if end.outside:

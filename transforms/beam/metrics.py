@@ -59,12 +59,11 @@ def _children_cpu_s() -> float:
     """CPU seconds of this process's children, ended and alive (these on Linux only): native parsers run in one."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     ticks = 0
-    for listed in glob.glob("/proc/self/task/*/children"):
+    for stat in glob.glob("/proc/[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            for child in Path(listed).read_text().split():
-                with contextlib.suppress(OSError):
-                    fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-                    ticks += int(fields[11]) + int(fields[12])
+            fields = Path(stat).read_text().rpartition(")")[2].split()
+            if int(fields[1]) == os.getpid() and fields[0] != "Z":
+                ticks += int(fields[11]) + int(fields[12])
     return ended.ru_utime + ended.ru_stime + ticks / os.sysconf("SC_CLK_TCK")
 
 
