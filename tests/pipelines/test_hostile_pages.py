@@ -87,6 +87,7 @@ def test_they_cost_themselves_whoever_works(hostile: Path, tmp_path: Path) -> No
     assert digest["one"] == digest["two"]
 
 
+@pytest.mark.slow
 def test_a_rerun_after_a_kill_does_not_try_them_again(hostile: Path, tmp_path: Path) -> None:
     shutil.rmtree(hostile)
     folder = crawl(hostile, {**MARKS, 9: "MARK-sleep"})
