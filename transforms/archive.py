@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from schemas.recipes import Extract
 from transforms import parquet
+from transforms.extraction import Settle, here
 from transforms.inflate import Inflated
 from transforms.jsonl import read_jsonl
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome
@@ -27,21 +28,23 @@ def archive_format(head: bytes) -> str | None:
     return "wikipedia" if is_dump(head) else None
 
 
-def read_archive(stream: Inflated, *, extract: Extract, kind: str | None = None) -> Iterator[Outcome]:
-    """Every record of an archive, in file order. `kind` is its format, where it is known already. A file of no known
-    format is one dead letter: `truncated` if it breaks before its format can be told, else `unknown_format`. An empty
-    file has no records."""
+def read_archive(
+    stream: Inflated, *, extract: Extract, kind: str | None = None, settle: Settle = here
+) -> Iterator[Outcome]:
+    """Every record of an archive, in file order. `kind` is its format, where it is known already; `settle` has native
+    parsers make the text of those records that need one. A file of no known format is one dead letter: `truncated` if
+    it breaks before its format can be told, else `unknown_format`. An empty file has no records."""
     buffered = io.BufferedReader(stream, 1 << 16)
     head = buffered.peek(64)
     match kind or archive_format(head):
         case "warc":
-            yield from read_warc(stream, buffered, extract=extract)
+            yield from read_warc(stream, buffered, extract=extract, settle=settle)
         case "jsonl":
             yield from read_jsonl(stream, buffered, extract=extract)
         case "parquet" if not stream.compression:
             yield from parquet.read_parquet(stream.raw, extract=extract)
         case "wikipedia":
-            yield from read_wikipedia(stream, buffered, extract=extract)
+            yield from read_wikipedia(stream, buffered, extract=extract, settle=settle)
         case _ if head or stream.damage:
             stream.drain()
             yield DeadLetter(

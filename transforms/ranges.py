@@ -28,6 +28,7 @@ from schemas.recipes import Extract
 from transforms.archive import archive_format, read_archive
 from transforms.dump_boundaries import next_page, next_stream
 from transforms.dump_head import read_inside
+from transforms.extraction import Settle, here
 from transforms.find_bytes import find_bytes
 from transforms.inflate import Inflated
 from transforms.outcomes import Outcome, RecordError
@@ -58,7 +59,9 @@ def can_be_split(raw: BinaryIO) -> bool:
     return compression is None and kind is not None
 
 
-def read_range(raw: BinaryIO, *, extract: Extract, start: int, end: int) -> Iterator[Outcome]:
+def read_range(
+    raw: BinaryIO, *, extract: Extract, start: int, end: int, settle: Settle = here
+) -> Iterator[Outcome]:
     """The outcomes of the records in bytes [start, end), as `read_archive` gives them, positions and all. Damage in a
     gzip WARC costs what follows up to the next range, in other files what follows up to the file's end."""
     kind, compression = _format(raw)
@@ -74,9 +77,10 @@ def read_range(raw: BinaryIO, *, extract: Extract, start: int, end: int) -> Iter
     raw.seek(begin)
     stream = Inflated(raw, start=begin, end=stop)
     if inside:
-        yield from read_wikipedia(stream, io.BufferedReader(stream, _BLOCK), extract=extract, inside=inside)
+        buffered = io.BufferedReader(stream, _BLOCK)
+        yield from read_wikipedia(stream, buffered, extract=extract, inside=inside, settle=settle)
     else:
-        yield from read_archive(stream, extract=extract, kind=kind)
+        yield from read_archive(stream, extract=extract, kind=kind, settle=settle)
 
 
 def _finder(kind: str | None, compression: str | None) -> _Find:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from schemas.recipes import Extract
+from transforms.extraction import Question, Read, Settle, Text, Waiting, finished, here
 from transforms.extractors import html_extractor
 from transforms.inflate import Inflated
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
@@ -25,9 +26,29 @@ _MAX_HEAD = 1 << 20
 _STEP = 1 << 18
 
 
-def read_warc(stream: Inflated, buffered: BinaryIO, *, extract: Extract) -> Iterator[Outcome]:
+def read_warc(
+    stream: Inflated, buffered: BinaryIO, *, extract: Extract, settle: Settle = here
+) -> Iterator[Outcome]:
     """One outcome a record. `response` and `conversion` (WET) records may be pages; the others are skipped
     as `record_type_…`. A record shorter than it says, or bytes that are no record, end the file as `truncated`."""
+    return settle(_records(stream, buffered, extract=extract))
+
+
+def text_of(question: Question) -> Text | Skipped:
+    """The text of a response's body, or of a conversion, which is text already."""
+    media_type = media_type_of(question.media_type, question.body)
+    if media_type not in TEXT_TYPES:
+        return Skipped("media_type")
+    if question.kind == "conversion":
+        return Text(text=tidy(question.body.decode("utf-8", "replace")), charset="utf-8", media_type=media_type)
+    extractor = html_extractor(question.extract.extractor) if media_type in HTML_TYPES else None
+    text, charset = page_text(
+        question.body, media_type=media_type, declared=question.charset, extract=question.extract
+    )
+    return Text(text=text, charset=charset, media_type=media_type, extractor=extractor)
+
+
+def _records(stream: Inflated, buffered: BinaryIO, *, extract: Extract) -> Iterator[Read]:
     start = 0
     while True:
         blank, head = read_head(buffered)
@@ -93,45 +114,38 @@ def skip(buffered: BinaryIO, length: int) -> int:
 
 def _outcome(
     headers: Headers, head: bytes, block: bytes, offset: int, inner_offset: int, *, extract: Extract
-) -> Outcome:
-    try:
-        return _page(headers, block, offset, inner_offset, extract=extract)
-    except RecordError as error:
-        reason, detail = error.reason, error.detail
-    except BaseException as error:
-        # a panic of a parser written in Rust, which leaves the next call sound; its class cannot be imported
-        if type(error).__name__ != "PanicException":
-            raise
-        reason, detail = "parser_panic", RecordError("parser_panic", str(error)).detail
-    return DeadLetter(
-        offset=offset, inner_offset=inner_offset, length=len(head) + len(block), reason=reason, detail=detail,
-        record=(head + block)[:RECORD_SAMPLE],
+) -> Read:
+    length, record = len(head) + len(block), (head + block[:RECORD_SAMPLE])[:RECORD_SAMPLE]
+    page = Page(
+        offset=offset, inner_offset=inner_offset, text="", record_id=first(headers, "warc-record-id"),
+        url=_url(headers), date=parse_date(first(headers, "warc-date")),
     )
+    try:
+        question = _question(headers, block, extract=extract)
+    except RecordError as error:
+        return DeadLetter(
+            offset=offset, inner_offset=inner_offset, length=length, reason=error.reason, detail=error.detail,
+            record=record,
+        )
+    if isinstance(question, Skipped):
+        return question
+    waiting = Waiting(question=question, answer=text_of, page=page, length=length, record=record)
+    known = question.kind == "conversion" and question.media_type  # nothing is left to guess or to parse
+    return finished(waiting, text_of(question)) if known else waiting
 
 
-def _page(headers: Headers, block: bytes, offset: int, inner_offset: int, *, extract: Extract) -> Page | Skipped:
+def _question(headers: Headers, block: bytes, *, extract: Extract) -> Question | Skipped:
     kind = (first(headers, "warc-type") or "").lower()
     if kind not in ("response", "conversion"):
         return Skipped(f"record_type_{kind if kind in _TYPES else 'unknown'}")
     response = _response(kind, headers, block, extract=extract)
     if response.status != 200:
         return Skipped("http_status")
-    media_type = media_type_of(response.media_type, response.body)
-    if media_type not in TEXT_TYPES:
+    if response.media_type not in TEXT_TYPES and (response.media_type or not response.body):
         return Skipped("media_type")
-    if kind == "conversion":
-        text, charset, extractor = tidy(response.body.decode("utf-8", "replace")), "utf-8", None
-    else:
-        extractor = html_extractor(extract.extractor) if media_type in HTML_TYPES else None
-        text, charset = page_text(response.body, media_type=media_type, declared=response.charset, extract=extract)
-    if not text:
-        return Skipped("empty_text")
-    if len(text.encode()) > extract.max_text_bytes:
-        return Skipped("text_too_long")
-    return Page(
-        offset=offset, inner_offset=inner_offset, text=text, charset=charset, media_type=media_type,
-        extractor=extractor, record_id=first(headers, "warc-record-id"), url=_url(headers),
-        date=parse_date(first(headers, "warc-date")),
+    return Question(
+        kind="response" if kind == "response" else "conversion", body=response.body, extract=extract,
+        media_type=response.media_type, charset=response.charset,
     )
 
 

@@ -15,12 +15,14 @@ from urllib.parse import quote, urlsplit
 from schemas.recipes import Extract
 from transforms.dump_head import Inside
 from transforms.dump_xml import DumpError, DumpParser, RawPage, Site
+from transforms.extraction import Question, Read, Settle, Text, Waiting, here
 from transforms.extractors import named
 from transforms.inflate import Inflated
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, Skipped, lost_tail, parse_date
 from transforms.wikitext import readable
 
 _STEP = 1 << 16
+_MEDIA_TYPE = "text/x-wiki"
 _MARKS = ("<page>", "<mediawiki")
 """Where reading can go on after broken XML. In text < is always escaped, so a mark is a tag."""
 _KEPT = 256
@@ -44,12 +46,25 @@ def is_dump(head: bytes) -> bool:
 
 
 def read_wikipedia(
-    stream: Inflated, buffered: BinaryIO, *, extract: Extract, inside: Inside | None = None
+    stream: Inflated, buffered: BinaryIO, *, extract: Extract, inside: Inside | None = None, settle: Settle = here
 ) -> Iterator[Outcome]:
     """One outcome a page. Text is made of wikitext pages of namespace 0 that are no redirects; the others are skipped.
     The page that a file is cut off in is `truncated`. XML that is broken costs the page it is in, as `bad_xml`: reading
     goes on at the next page, or at the start of the next dump. With `inside` the stream is a range of a dump, which
     starts with a page unless it starts the file."""
+    return settle(_records(stream, buffered, extract=extract, inside=inside))
+
+
+def text_of(question: Question) -> Text:
+    """The readable text of a page's wikitext."""
+    source = question.body.decode("utf-8", "surrogatepass")
+    text = readable(source, namespaces=question.namespaces)
+    return Text(text=text, charset=question.charset or "", media_type=_MEDIA_TYPE, extractor=named("mwparserfromhell"))
+
+
+def _records(
+    stream: Inflated, buffered: BinaryIO, *, extract: Extract, inside: Inside | None
+) -> Iterator[Read]:
     data, at = buffered.read(_STEP), 0
     site, codec = (inside.site, inside.codec) if inside else (Site(), _BOMS.get(data[:2]))
     # Pages without their dump: a stream of a multistream dump. Byte order marks and UTF-16's zeros come first.
@@ -155,7 +170,7 @@ class _Lost:
 
 def _outcome(
     page: RawPage, site: Site, charset: str, offset: int, inner_offset: int, *, extract: Extract
-) -> Page | Skipped:
+) -> Waiting | Skipped:
     fields = page.fields
     if page.length > extract.max_record_bytes:
         return Skipped("too_long")
@@ -166,16 +181,18 @@ def _outcome(
         return Skipped("wiki_redirect")
     if fields.get("model", "wikitext") != "wikitext":
         return Skipped("wiki_model")
-    text = readable(source, namespaces=site.namespaces)
-    if not text:
-        return Skipped("empty_text")
-    if len(text.encode()) > extract.max_text_bytes:
-        return Skipped("text_too_long")
-    return Page(
-        offset=offset, inner_offset=inner_offset, text=text, charset=charset, media_type="text/x-wiki",
-        extractor=named("mwparserfromhell"),
+    body = source.encode("utf-8", "surrogatepass")
+    known = Page(
+        offset=offset, inner_offset=inner_offset, text="",
         record_id="/".join(filter(None, (fields.get("page_id"), fields.get("revision_id")))) or None,
         url=page_url(site.base, fields.get("title", "")), date=parse_date(fields.get("timestamp")),
+    )
+    question = Question(
+        kind="wikitext", body=body, extract=extract, charset=charset, media_type=_MEDIA_TYPE,
+        namespaces=dict(site.namespaces),  # siteinfo may come again
+    )
+    return Waiting(
+        question=question, answer=text_of, page=known, length=page.length, record=body[:RECORD_SAMPLE]
     )
 
 

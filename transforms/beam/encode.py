@@ -51,6 +51,9 @@ class EncodePart:
     def loaded_tokenizer(self) -> Tokenizer:
         return _tokenizer(files.join(self.out, self.tokenizer.path), self.tokenizer.xxh3)
 
+    def teardown(self) -> None:
+        """Nothing to end."""
+
     def __call__(self, part: PlannedPart) -> PartRecord:
         writer = _ShardWriter(settings=self, part=part)
         documents = 0

@@ -32,6 +32,9 @@ class FilterPart:
     def setup(self) -> None:
         """Nothing to load."""
 
+    def teardown(self) -> None:
+        """Nothing to end."""
+
     def __call__(self, part: PlannedPart) -> PartRecord:
         reasons: Counter[str] = Counter()
         languages: Counter[str] = Counter()

@@ -16,12 +16,16 @@ from schemas.records import Counts, PartRecord
 from schemas.stages import INGEST
 from transforms.archive import read_archive
 from transforms.beam import files, models
+from transforms.beam.children import end_idle, limits_of, load_extractor
+from transforms.beam.isolated import Isolated
 from transforms.beam.parts import PlannedPart
 from transforms.beam.tables import TableWriter
+from transforms.beam.verdicts import Verdicts
+from transforms.extraction import Failed, Waiting
+from transforms.extractors import html_extractor, named
 from transforms.inflate import Inflated
 from transforms.measure import batches, documents
 from transforms.outcomes import DeadLetter, Outcome, Page, Skipped
-from transforms.page import page_text
 from transforms.ranges import read_range
 
 
@@ -42,7 +46,10 @@ class IngestPart:
             model = models.language_model(self.model, engine=engine)
             documents(warm, source="", file="", model=model, dedupe=self.dedupe)
         for extract in self.extracts.values():
-            page_text(b"<p>loads the extractor</p>", media_type="text/html", declared=None, extract=extract)
+            load_extractor(extract)
+
+    def teardown(self) -> None:
+        end_idle()
 
     def __call__(self, part: PlannedPart) -> PartRecord:
         account = _Account()
@@ -65,16 +72,27 @@ class IngestPart:
         )
 
     def _outcomes(self, part: PlannedPart) -> Iterator[Outcome]:
-        path = part.work["path"]
+        path, extract = part.work["path"], self.extracts[part.source]
+        settle = self._isolated(part, extract)
         try:
             with files.open_read(path, identity=part.work.get("identity")) as file:
                 if "start" in part.work:
                     start, end = part.work["start"], part.work["end"]
-                    yield from read_range(file, extract=self.extracts[part.source], start=start, end=end)
+                    yield from read_range(file, extract=extract, start=start, end=end, settle=settle)
                 else:
-                    yield from read_archive(Inflated(file), extract=self.extracts[part.source])
+                    yield from read_archive(Inflated(file), extract=extract, settle=settle)
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {error}. Make it readable, or leave it out of --input.") from error
+
+    def _isolated(self, part: PlannedPart, extract: Extract) -> Isolated:
+        verdicts = Verdicts(out=self.out, part=part).load()
+
+        def judged(waiting: Waiting, verdict: Failed) -> None:
+            wikitext = waiting.question.kind == "wikitext"
+            name = named("mwparserfromhell") if wikitext else html_extractor(extract.extractor)
+            verdicts.add(waiting, verdict, extractor=name)
+
+        return Isolated(limits=limits_of(extract), known=verdicts.of, judged=judged)
 
 
 @dataclass(kw_only=True)

@@ -45,6 +45,9 @@ class Process(Protocol):
 
     def __call__(self, part: PlannedPart) -> PartRecord: ...
 
+    def teardown(self) -> None:
+        """Ends what setup began outside this process. Engines may leave it out."""
+
 
 def plan_path(out: str, stage: Stage) -> str:
     return files.join(out, stage.folder, "plan.jsonl")
@@ -147,6 +150,9 @@ class _ProcessPart(beam.DoFn):
 
     def setup(self) -> None:
         self._process.setup()
+
+    def teardown(self) -> None:
+        self._process.teardown()
 
     def process(self, part: PlannedPart) -> Iterator[PartRecord]:
         check_code(part.code, where=f"{part.stage}/{part.part}")

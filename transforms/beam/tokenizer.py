@@ -42,6 +42,9 @@ class CountPart:
     def setup(self) -> None:
         count_pretokens(pa.array(["a warm-up compiles the kernel"]))
 
+    def teardown(self) -> None:
+        """Nothing to end."""
+
     def __call__(self, part: PlannedPart) -> PartRecord:
         clean = Output(**part.work["clean"])
         sampled = 0
