@@ -38,7 +38,7 @@ _ENVIRONMENT = ("AWS_", "GOOGLE_", "STORAGE_EMULATOR_HOST")
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """An object as it is now. `version` is a generation where the store has them, else its etag."""
+    """An object as it is now. `version` is its etag; not its generation, which listings of GCS do not tell."""
 
     path: str
     size: int
@@ -48,7 +48,7 @@ class Stored:
 
     @property
     def version(self) -> str:
-        return self.generation or self.etag or self.modified.isoformat()
+        return (self.etag or self.generation or self.modified.isoformat()).strip("\"")
 
     @property
     def condition(self) -> UpdateVersion:
