@@ -40,8 +40,7 @@ CRASHES = {
 @pytest.fixture(autouse=True)
 def hook(monkeypatch: pytest.MonkeyPatch):
     children.end_idle()
-    monkeypatch.setenv(TEST_HOOK, "hostile_extractor")
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setenv(TEST_HOOK, str(Path(__file__).with_name("hostile_extractor.py")))
     yield
     children.end_idle()
 

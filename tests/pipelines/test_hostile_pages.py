@@ -29,7 +29,8 @@ def page(number: int, mark: str = "") -> bytes:
 
 
 def start(folder: Path, out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
-    known = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}", TEST_HOOK: "hostile_extractor"}
+    hook = str(Path(__file__).with_name("hostile_extractor.py"))
+    known = {**os.environ, "PYTHONPATH": str(ROOT), TEST_HOOK: hook}
     return subprocess.Popen(
         [sys.executable, "-m", "pipelines.ingest", f"--input=web={folder}", f"--output={out}", *options], cwd=ROOT,
         env={**known, "WINNOW_TOLD": str(folder.parent / "told"), **environment}, text=True, stderr=subprocess.PIPE,

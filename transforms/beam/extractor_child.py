@@ -5,7 +5,7 @@ It reads frames of questions from standard input until that ends. For each quest
 dot, and when all are, the frame of the answers: so who waits knows which page it was when the process dies. It imports
 what extraction needs and nothing else. A limit is counted by the kernel, in bytes and in CPU seconds of a page.
 
-For tests alone: if the environment has WINNOW_EXTRACTOR_TEST_HOOK, the name of a module, its function `before` is
+For tests alone: if the environment has WINNOW_EXTRACTOR_TEST_HOOK, the path of a Python file, its function `before` is
 called with each question, and may then do what a hostile page would have a parser do.
 """
 
@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib
 import math
 import os
 import resource
+import runpy
 import select
 import signal
 import struct
@@ -79,7 +79,7 @@ def _answerer() -> Callable[[Question], Answer]:
     from transforms import warc, wikipedia
 
     hooked = os.environ.get(TEST_HOOK)
-    before = importlib.import_module(hooked).before if hooked else None
+    before = runpy.run_path(hooked)["before"] if hooked else None
 
     def answer(question: Question) -> Answer:
         if before:
