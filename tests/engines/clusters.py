@@ -85,11 +85,12 @@ class FlinkCluster:
         hosts = self.folder / f"hosts-{number}"
         names = f"127.0.0.1 localhost {socket.gethostname()}\n"
         hosts.write_text(f"{names}{address} pool\n")
-        pool = subprocess.Popen(
-            [*WITH_US, sys.executable, str(POOL), address, str(self.pool)], stdout=subprocess.PIPE, cwd=ROOT,
-            stderr=open(self.folder / f"pool-{number}.log", "w"), start_new_session=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        )
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        with open(self.folder / f"pool-{number}.log", "w") as log:
+            pool = subprocess.Popen(
+                [*WITH_US, sys.executable, str(POOL), address, str(self.pool)], stdout=subprocess.PIPE, cwd=ROOT,
+                stderr=log, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
+            )
         assert pool.stdout.readline() == b"ready\n"
         self.pools.append(pool)
         memory = [a for name, mib in MEMORY.items() for a in ("-D", f"taskmanager.memory.{name}={mib}m")]
