@@ -46,7 +46,7 @@ image-root: $(VENV)/.run
 test-prism test-flink test-spark: test-%: $(VENV)/.test
 	@$(RUN) -m pipelines.models > /dev/null
 	$(RUN) -m pipelines.engines --$*
-	$(RUN) -m pytest -m '$(ENGINE_TESTS)' tests/engines/test_$*.py
+	$(RUN) -m pytest -m '$(ENGINE_TESTS)' tests/engines -k $*
 
 lint: $(VENV)/.test
 	$(RUN) -m ruff check .

@@ -1,4 +1,4 @@
-"""Spark's local cluster gives the same bytes as the in-process runner."""
+"""Prism and Spark's local cluster give the same bytes as the in-process runner."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from pipelines import clean
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1200)]
 
 
-def test_the_sample_gives_the_same_bytes(job, finished, promised, spark, tmp_path):
-    process = job.start(tmp_path / "run", *spark)
+@pytest.fixture(params=["prism", "spark"])
+def engine(request) -> list[str]:
+    """Arguments of a run on it."""
+    return request.getfixturevalue(request.param)
+
+
+def test_the_sample_gives_the_same_bytes(job, finished, promised, engine, tmp_path):
+    process = job.start(tmp_path / "run", *engine)
     _, said = process.communicate()
     assert process.returncode == 0, said
     assert promised(tmp_path / "run") == promised(finished)
 
 
-def test_an_error_of_a_worker_comes_back_as_its_one_line(job, finished, spark, tmp_path):
+def test_an_error_of_a_worker_comes_back_as_its_one_line(job, finished, engine, tmp_path):
     out = tmp_path / "run"
     job.run(out)
     table = sorted((out / "documents").glob("*.parquet"))[0]
@@ -30,7 +36,7 @@ def test_an_error_of_a_worker_comes_back_as_its_one_line(job, finished, spark, t
         (out / manifest).unlink()
     for record in [*(out / "duplicates").glob("part-*.json"), *(out / "clean").glob("part-*.json")]:
         record.unlink()
-    process = job.start(out, *spark)
+    process = job.start(out, *engine)
     _, said = process.communicate()
     [line] = [text for text in said.splitlines() if text.startswith("winnow: ")]
     assert process.returncode == 1
@@ -39,10 +45,10 @@ def test_an_error_of_a_worker_comes_back_as_its_one_line(job, finished, spark, t
 
 
 @pytest.mark.slow
-def test_real_archives_give_the_same_bytes(shared_data, promised, spark, tmp_path):
+def test_real_archives_give_the_same_bytes(shared_data, promised, engine, tmp_path):
     inputs = [f"--input={shared_data}/warc/*.warc.gz", f"--input={shared_data}/wet/*.wet.gz"]
     clean.run([*inputs, f"--output={tmp_path / 'here'}"])
-    command = [sys.executable, "-m", "pipelines.clean", *inputs, f"--output={tmp_path / 'there'}", *spark]
+    command = [sys.executable, "-m", "pipelines.clean", *inputs, f"--output={tmp_path / 'there'}", *engine]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert promised(tmp_path / "there") == promised(tmp_path / "here")
