@@ -92,10 +92,6 @@ def size(path: str) -> int | None:
         return os.stat(path).st_size if is_local(path) else FileSystems.get_filesystem(path).size(path)
     except (OSError, ValueError):
         return None
-    except Exception as error:
-        if type(error).__name__ == "NotFound":  # of Google's client, which is not ours to import
-            return None
-        raise
 
 
 def open_read(path: str, *, identity: str | None = None) -> BinaryIO:
