@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 import grpc
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -80,20 +81,26 @@ def ending_with_its_workers(options: Options, stage: Stage, parts: Sequence[Plan
 
 def _give_up(options: Options, stage: Stage, parts: Sequence[PlannedPart], status: int) -> None:
     """Names what dead workers were writing, ends the others, and then this process: the runner would wait on."""
-    alive = worker_processes()
-    writing = {os.path.basename(path).partition(".")[0] for path in files.half_written(options.output, alive)}
+    half_written = files.half_written(options.output, worker_processes())
+    writing = {os.path.basename(path).partition(".")[0] for path in half_written}
     names = ", ".join(f"{p.part} ({p.source}: {p.name})" for p in parts if p.part in writing) or "no part"
     how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
-    sys.stderr.write(
-        f"\nwinnow: {stage.name}: a worker process {how} while it wrote {names}. "
+    end_with_workers(
+        f"{stage.name}: a worker process {how} while it wrote {names}. "
         f"If memory was short, use fewer --workers; its last words are in {options.output}/workers.log. "
-        "Finished parts are kept: run the same command again.\n"
+        "Finished parts are kept: run the same command again.",
+        status=WORKER_LOST,
     )
+
+
+def end_with_workers(message: str, *, status: int) -> NoReturn:
+    """Says why, and ends the worker processes and this one at once, whatever they are doing."""
+    sys.stderr.write(f"\nwinnow: {message}\n")
     sys.stderr.flush()
-    for process in alive:
+    for process in worker_processes():
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
-    os._exit(WORKER_LOST)
+    os._exit(status)
 
 
 def worker_processes() -> set[int]:

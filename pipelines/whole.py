@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
-import sys
 from collections.abc import Iterator, Sequence
 
 from pipelines.lease import check_writable, leased
-from pipelines.local import worker_processes
+from pipelines.local import end_with_workers
 from schemas.errors import RunError
 from schemas.records import SCHEMA_VERSION, ConservationError, Manifest
 from schemas.stages import BY_NAME, ENCODE
@@ -51,13 +49,8 @@ def locked(out: str) -> Iterator[None]:
 
 
 def _give_up(message: str) -> None:
-    """Ends this process and its workers: what they would write is another run's now."""
-    sys.stderr.write(f"\nwinnow: {message} Run the same command again when the other has ended.\n")
-    sys.stderr.flush()
-    for process in worker_processes():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
-    os._exit(LOCK_LOST)
+    """What this process and its workers would write is another run's now."""
+    end_with_workers(f"{message} Run the same command again when the other has ended.", status=LOCK_LOST)
 
 
 def write_whole(out: str, manifests: Sequence[Manifest]) -> None:
