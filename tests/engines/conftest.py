@@ -10,8 +10,12 @@ import pytest
 from pipelines.engines.artifacts import FLINK, SPARK, bring, prism_binary
 from tests.engines.clusters import FlinkCluster
 from tests.pipelines.conftest import finished, job, promised, shared_data
+from tests.pipelines.storage.conftest import archives, demo, emulator, gcs, moto, place, s3, server_ports
 
-__all__ = ["finished", "job", "promised", "shared_data"]
+__all__ = [
+    "archives", "demo", "emulator", "finished", "gcs", "job", "moto", "place", "promised", "s3", "server_ports",
+    "shared_data",
+]
 
 
 def needs(path: Path, engine: str) -> None:

@@ -21,6 +21,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.pipelines.storage.gcs import emulator, gcs
+from tests.pipelines.storage.places import archives, demo, place
+
+__all__ = ["archives", "demo", "emulator", "gcs", "place"]
 KEY, SECRET = "AKIDEXAMPLEXAMPLE", "a-secret-that-must-not-be-told"
 
 

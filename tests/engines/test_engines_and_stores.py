@@ -1,0 +1,33 @@
+"""A real engine whose inputs and output are on an object store: the bytes of a run on local files."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pipelines.conftest import digests
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(1200)]
+ENGINES = ("prism", "spark")
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request, place) -> list[str]:
+    """Arguments of a run on it. It starts after `place`: its workers take their environment from whoever starts it."""
+    found = request.getfixturevalue(request.param)
+    return found if isinstance(found, list) else found.arguments
+
+
+@pytest.fixture(scope="session")
+def expected(demo, tmp_path_factory):
+    """sha256 of every promised file of a run on the originals, in process."""
+    out = tmp_path_factory.mktemp("expected")
+    demo.run(str(demo.folder), str(out))
+    return digests(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["s3", "gs"], indirect=True)
+def test_the_sample_on_a_store_gives_the_same_bytes(demo, expected, place, engine):
+    root = place.fill(demo.folder, "in")
+    demo.run(root, f"{place.url}/out", *engine)
+    assert place.promised("out") == expected
