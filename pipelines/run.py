@@ -130,7 +130,8 @@ def finished(out: str, work: Work) -> Manifest | None:
     if manifest is None or manifest.plan_key != work.plan_key:
         return None
     outputs = [o for part in manifest.parts for o in part.outputs.values()] + list(manifest.outputs.values())
-    return manifest if all(files.size(files.join(out, o.path)) == o.bytes for o in outputs) else None
+    sizes = files.asked(files.size, [files.join(out, o.path) for o in outputs])
+    return manifest if all(size == o.bytes for o, size in zip(outputs, sizes, strict=True)) else None
 
 
 def read_manifest(out: str, stage: Stage) -> Manifest | None:

@@ -11,7 +11,7 @@ from pipelines.report_page.markup import Html, Node, code, count, foreign, join,
 from pipelines.report_page.reasons import Share
 from schemas.records import Manifest
 from schemas.stages import INGEST, TOKENIZER
-from transforms.beam import metrics
+from transforms.beam import files, metrics
 from transforms.beam.tokenizer import LEARNING
 
 PARTS = 4096
@@ -63,15 +63,16 @@ def cost_of(out: str, manifest: Manifest) -> StageCost:
     a run is whole without them."""
     launch = metrics.read(stage_path(out, manifest.stage), StageMetrics)
     launch = launch if launch and launch.plan_key == manifest.plan_key else None
-    found = []
-    for part in manifest.parts[:PARTS]:
-        cost = metrics.read(metrics.path(out, manifest.stage, part.part), metrics.PartMetrics)
-        if cost and cost.plan_key == part.plan_key:
-            found.append(Part(source=part.source, name=part.name, cost=cost))
+    parts = manifest.parts[:PARTS]
+    costs = files.asked(_cost, [metrics.path(out, manifest.stage, part.part) for part in parts])
+    found = [
+        Part(source=part.source, name=part.name, cost=cost)
+        for part, cost in zip(parts, costs, strict=True) if cost and cost.plan_key == part.plan_key
+    ]
     kept = [p.cost for p in found if launch and p.cost.started < launch.started]
     measured, more = len(found), []
     if manifest.stage == TOKENIZER.name:
-        learning = metrics.read(metrics.path(out, manifest.stage, LEARNING), metrics.PartMetrics)
+        learning = _cost(metrics.path(out, manifest.stage, LEARNING))
         if learning and learning.plan_key == manifest.outputs["tokenizer"].xxh3:
             more = [Part(source="all", name="learning from the counts", cost=learning)]
     counts, everything = manifest.counts, found + more
@@ -83,6 +84,10 @@ def cost_of(out: str, manifest: Manifest) -> StageCost:
         peak_rss_bytes=max([0, *(p.cost.peak_rss_bytes for p in everything)]),
         slowest=tuple(sorted(everything, key=lambda p: (-p.cost.wall_s, p.cost.part))[:SLOWEST]),
     )
+
+
+def _cost(where: str) -> metrics.PartMetrics | None:
+    return metrics.read(where, metrics.PartMetrics)
 
 
 def section(costs: Sequence[StageCost]) -> Html:
