@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from pipelines.places import check_place
 from schemas.errors import RunError
 from transforms.beam import files
 
@@ -88,6 +89,7 @@ def _check_recipes(inputs: list[Input]) -> None:
 
 def _matches(pattern: str, output: str | None) -> list[tuple[str, files.Found]]:
     """(logical name, file) of what a pattern matches. Raises RunError where that is nothing."""
+    check_place(pattern, option="--input")
     local = bool(pattern) and files.is_local(pattern)
     pattern = os.path.normpath(pattern) if local else pattern
     found = files.find(pattern) if pattern else []

@@ -138,9 +138,12 @@ def check_writable(out: str) -> None:
     """Puts, reads and removes an object below `out`, before anything is begun. Raises RunError where one of these
     fails."""
     probe = files.join(out, f"{_PROBE}-{uuid.uuid4().hex}")
-    stores.put(probe, b"winnow", hasty=True)
-    found = stores.read(probe)
-    stores.delete(probe, hasty=True)
+    try:
+        stores.put(probe, b"winnow", hasty=True)
+        found = stores.read(probe)
+        stores.delete(probe, hasty=True)
+    except RunError as error:  # about the folder: nobody knows the probe
+        raise RunError(f"--output {str(error).replace(probe, f'{out}/')}") from error
     if found is None or found[0] != b"winnow":
         raise RunError(f"{out}: an object written there cannot be read back. Choose another --output.")
 

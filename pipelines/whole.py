@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from pipelines.lease import check_writable, leased
 from pipelines.local import end_with_workers
+from pipelines.places import check_place
 from schemas.errors import RunError
 from schemas.records import SCHEMA_VERSION, ConservationError, Manifest
 from schemas.stages import BY_NAME, ENCODE
@@ -23,6 +24,7 @@ def locked(out: str) -> Iterator[None]:
     """Keeps a second run out of an output directory, and clears away what a killed one left half-written. A local lock
     goes with the process, however that ends; one on an object store runs out when it is not renewed, see
     `pipelines.lease`. Raises RunError where the output cannot be written or another run has it."""
+    check_place(out, option="--output")
     if stores.is_stored(out):
         check_writable(out)
         with leased(out, lost=_give_up):

@@ -14,13 +14,11 @@ from obstore.exceptions import BaseError, PreconditionError
 
 from schemas.errors import RunError
 from transforms.beam.store_errors import told
-from transforms.beam.stores import PIECE, SENDING, Stored, look, split, store_of
+from transforms.beam.stores import PIECE, SENDING, TRIES, Stored, look, split, store_of
 from transforms.digests import DigestingSink
 
 LEAST, MOST = 1 << 18, 8 << 20
 """Bytes of a window: the first after a jump, and the largest. An open object holds one."""
-_TRIES = 6
-"""Of a window whose bytes stop half-way. Requests that fail outright are repeated below us."""
 
 
 def open_read(path: str, identity: str | None = None) -> BinaryIO:
@@ -88,14 +86,14 @@ def _bytes(found: Stored, start: int, end: int) -> bytes:
     options = {"range": (start, end)}
     if found.etag:
         options["if_match"] = found.etag  # type: ignore[assignment]
-    for tried in range(_TRIES):
+    for tried in range(TRIES):
         try:
             got = obstore.get(store_of(found.path), split(found.path)[1], options=options)  # type: ignore[arg-type]
             data = bytes(got.bytes())
         except (PreconditionError, FileNotFoundError) as error:
             raise _changed(found.path) from error
         except BaseError as error:
-            if tried + 1 == _TRIES or "status code: 4" in str(error):
+            if tried + 1 == TRIES or "status code: 4" in str(error):
                 raise told(error, found.path, "cannot be read") from error
             time.sleep(0.1 * 2**tried)
             continue

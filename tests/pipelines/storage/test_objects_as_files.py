@@ -177,6 +177,26 @@ def test_a_put_whose_answer_is_lost_is_not_taken_for_anothers(proxy):
     assert proxy.faults == 1 and s3.get("manifest.json") == b"one"
 
 
+def test_answers_that_stop_half_way_are_asked_for_again(proxy):
+    """Contents, listings, and answers that say no."""
+    proxy, s3 = proxy
+    for n in range(30):
+        s3.put(f"c/{n}", bytes(n))
+    s3.put("text", b"abc")
+    proxy.rule = lambda a: "cut download" if a.method in ("GET", "PUT") and a.seen == 1 else None
+    assert {f.path: f.size for f in files.find(f"{s3.url}/c")} == {f"{s3.url}/c/{n}": n for n in range(30)}
+    assert len(files.find(f"{s3.url}/c/1*")) == 11
+    assert files.read_text(f"{s3.url}/text") == "abc"
+    assert files.read_text(f"{s3.url}/none") is None
+    files.publish(f"{s3.url}/m", b"one")
+    with pytest.raises(RunError, match="another process wrote it meanwhile"):
+        files.publish(f"{s3.url}/m", b"two")
+    assert proxy.faults >= 6
+    proxy.rule = lambda a: "cut download" if a.method == "GET" else None
+    with pytest.raises(RunError, match="text: cannot be read"):
+        files.read_text(f"{s3.url}/text")
+
+
 def test_text_sizes_and_removal(s3):
     path = f"{s3.url}/a/b.txt"
     assert files.read_text(path) is None and files.size(path) is None
