@@ -13,7 +13,7 @@ from schemas.stages import FILTER
 from transforms.beam import files
 from transforms.beam.parts import manifest_path
 
-PARTS, EACH = 100, 2
+PARTS, EACH = 30, 2
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ def test_after_a_missing_one_the_others_are_not_asked_for(proxy):
 
 
 def test_answers_come_in_the_order_of_the_questions(s3, tmp_path):
-    paths = [s3.put(f"{n}", bytes(n)) for n in range(100)]
-    assert list(files.asked(files.size, paths)) == list(range(100))
+    paths = [s3.put(f"{n}", bytes(n)) for n in range(50)]
+    assert list(files.asked(files.size, paths)) == list(range(50))
     local = tmp_path / "x"
     local.write_bytes(b"abc")
     assert list(files.asked(files.size, [str(local), str(tmp_path / "none")])) == [3, None]
