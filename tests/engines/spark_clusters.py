@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -74,6 +75,7 @@ class SparkCluster:
                 process.wait()
             if process.stdout:
                 process.stdout.close()
+        shutil.rmtree(self.folder / "work", ignore_errors=True)  # each job leaves 0.4 GB of jars there
 
     def _wait_for(self, there) -> None:
         deadline = time.monotonic() + 60
