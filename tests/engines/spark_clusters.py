@@ -48,11 +48,12 @@ class SparkCluster:
             "worker", f"{package}.worker.Worker", *address, *work, f"spark://localhost:{self.port}"
         ))
         self._wait_for(lambda found: found.get("aliveworkers") == 1)
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with open(self.folder / "pool.log", "w") as log:
             pool = subprocess.Popen(
                 [*WITH_US, sys.executable, str(POOL), "127.0.0.1", str(self.pool)], stdout=subprocess.PIPE, cwd=ROOT,
                 stderr=log, start_new_session=True,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
             )
         self.processes.append(pool)
         assert pool.stdout.readline() == b"ready\n"

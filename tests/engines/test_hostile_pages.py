@@ -46,5 +46,5 @@ def test_they_cost_themselves_twice_the_same(hostile: Path, engine: list[str], t
     for run in ("one", "two"):
         before = tries(hostile)
         assert ingested(hostile, tmp_path / run, *engine) == here
-        # of each archive one page tells: tried in its batch, then alone. The engine saw no failure, and repeated nothing
+        # of each archive one page tells: tried in its batch, then alone. The engine saw no failure
         assert tries(hostile) - before == 4

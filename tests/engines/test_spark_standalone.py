@@ -44,7 +44,8 @@ def test_workers_that_are_killed_again_and_again_end_the_job_with_one_message(jo
     assert process.returncode == 1, said
     assert killed >= 2 and "Traceback" not in said, said
     [line] = [text for text in said.splitlines() if text.startswith("winnow: ")]
-    assert line.startswith("winnow: ingest: the engine gave up: ") and line.endswith("run the same command again."), line
+    assert line.startswith("winnow: ingest: the engine gave up: "), line
+    assert line.endswith("run the same command again."), line
     again = subprocess.run(command(job, spark_cluster, tmp_path / "run"), cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert digest(tmp_path / "run") == digest(finished)

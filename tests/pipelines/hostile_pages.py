@@ -1,4 +1,4 @@
-"""A small crawl with pages that crash and hang the extractor, and what a run of ingest makes of it, for every engine."""
+"""A small crawl with pages that crash and hang the extractor, and what a run of ingest makes of it, on any engine."""
 
 from __future__ import annotations
 
