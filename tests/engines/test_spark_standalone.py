@@ -37,21 +37,6 @@ def test_a_worker_that_is_killed_costs_no_document(job, finished, spark_cluster,
     assert {path: path.stat().st_mtime_ns for path in records} == records
 
 
-@pytest.mark.slow
-def test_workers_that_are_killed_again_and_again_end_the_job_with_one_message(job, finished, spark_cluster, tmp_path):
-    process, killed, records = killed_in_ingest(job, spark_cluster, tmp_path / "run", times=1000)
-    _, said = process.communicate()
-    assert process.returncode == 1, said
-    assert killed >= 2 and "Traceback" not in said, said
-    [line] = [text for text in said.splitlines() if text.startswith("winnow: ")]
-    assert line.startswith("winnow: ingest: the engine gave up: "), line
-    assert line.endswith("run the same command again."), line
-    again = subprocess.run(command(job, spark_cluster, tmp_path / "run"), cwd=ROOT, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    assert digest(tmp_path / "run") == digest(finished)
-    assert {path: path.stat().st_mtime_ns for path in records} == records
-
-
 def command(job, cluster, out: Path) -> list[str]:
     return [sys.executable, "-m", "pipelines.ingest", *job.arguments(out, *cluster.arguments)]
 
