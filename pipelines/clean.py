@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipelines.dataflow import check_launch
 from pipelines.dedupe import dedupe
 from pipelines.encode import encode
 from pipelines.filter import sieve
@@ -23,8 +24,9 @@ from pipelines.whole import locked, write_whole
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="clean", about=__doc__, needs_input=True)
+    check_launch(options, stages=5)  # before the lock, which is already a request to the store
     with locked(options.output):
-        settings, found = prepare(options, stages=5)
+        settings, found = prepare(options)
         manifests = [
             ingest(options, settings, found),
             dedupe(options, settings),

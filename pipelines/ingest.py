@@ -30,14 +30,14 @@ CODE = "transforms.beam.ingest"
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="ingest", about=__doc__, needs_input=True)
+    check_launch(options, stages=1)  # before the lock, which is already a request to the store
     with locked(options.output):
         settings, found = prepare(options)
         ingest(options, settings, found)
 
 
-def prepare(options: Options, *, stages: int = 1) -> tuple[Settings, list[InputFile]]:
+def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
     """Checks everything that can be checked before a worker starts, and writes run.json."""
-    check_launch(options, stages=stages)
     check_output(options.output)
     recipe = recipe_named(options.recipe) if options.recipe else WEB_EN
     inputs = [parse_input(text) for text in options.inputs]

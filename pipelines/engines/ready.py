@@ -11,7 +11,6 @@ import subprocess
 import urllib.request
 import zipfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from apache_beam.options.pipeline_options import (
     FlinkRunnerOptions,
@@ -21,9 +20,11 @@ from apache_beam.options.pipeline_options import (
     PrismRunnerOptions,
     SparkRunnerOptions,
     StandardOptions,
+    WorkerOptions,
 )
 
 from pipelines.engines.artifacts import BEAM, FLINK, PAIRED, PRISM_STAMP, SPARK, Engine, bring, prism_binary
+from pipelines.engines.given import check_driver, check_environment, endpoint_address, spark_address
 from schemas.errors import RunError
 
 JAVA = 11
@@ -33,7 +34,6 @@ ENVIRONMENT_MS = 10_000
 """How long a Flink job keeps Python workers that no operator uses: the next operator of the same job takes them over,
 and need not import and load everything again."""
 _FLINK_HERE = ("[auto]", "[local]")
-_SPARK_HERE = re.compile(r"local(\[.+\])?")
 
 
 def make_ready(options: PipelineOptions) -> None:
@@ -41,7 +41,12 @@ def make_ready(options: PipelineOptions) -> None:
 
     Raises RunError if the engine cannot run them. Leaves other runners alone."""
     runner = (options.view_as(StandardOptions).runner or "").lower().removesuffix("runner")
-    if runner not in ("prism", "flink", "spark") or options.view_as(PortableOptions).job_endpoint:
+    if runner not in ("prism", "flink", "spark"):
+        return
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if endpoint:
+        if address := endpoint_address(endpoint):
+            _connect(*address, f"--job_endpoint {endpoint}", "Start the job server, or leave the option out")
         return
     # a worker in this process reports each end of a job as a torn stream; real errors come back with the job
     logging.getLogger("apache_beam.runners.worker.data_plane").setLevel(logging.CRITICAL)
@@ -80,6 +85,7 @@ def _flink(options: PipelineOptions) -> None:
         )
     if not cluster["slots-total"]:
         raise RunError(f"--flink_master {flink.flink_master} has no task slots: start its TaskManagers first.")
+    check_environment(portable, options.view_as(WorkerOptions), cluster=flink.flink_master)
     portable.environment_cache_millis = portable.environment_cache_millis or ENVIRONMENT_MS
     if flink.parallelism == -1:
         flink.parallelism = cluster["slots-total"]
@@ -90,9 +96,10 @@ def _flink(options: PipelineOptions) -> None:
 def _spark(options: PipelineOptions) -> None:
     spark = options.view_as(SparkRunnerOptions)
     spark.spark_job_server_jar = _jar(spark.spark_job_server_jar, SPARK, "--spark_job_server_jar", options)
-    if not _SPARK_HERE.fullmatch(spark.spark_master_url):
-        address = urlsplit(spark.spark_master_url)
-        _connect(address.hostname, address.port, f"--spark_master_url {spark.spark_master_url}", "Start Spark's master")
+    if address := spark_address(spark.spark_master_url):
+        _connect(*address, f"--spark_master_url {spark.spark_master_url}", "Start Spark's master")
+        portable, worker = options.view_as(PortableOptions), options.view_as(WorkerOptions)
+        check_environment(portable, worker, cluster=spark.spark_master_url)
 
 
 def _jar(given: str | None, engine: Engine, option: str, options: PipelineOptions) -> str:
@@ -109,6 +116,8 @@ def _jar(given: str | None, engine: Engine, option: str, options: PipelineOption
             f"{path} is of Beam {beam or 'unknown'}, and this is Beam {BEAM}: they are not known to understand each "
             f"other. Give a jar of {' or '.join(sorted(PAIRED[BEAM]))} as {option}, or run `{bring(engine.name)}`."
         )
+    main_class = re.search(r"^Main-Class: (\S+)", _member(str(path), "META-INF/MANIFEST.MF"), re.MULTILINE)
+    check_driver(main_class[1] if main_class else None, str(path), wanted=engine.main, option=option)
     return str(path)
 
 
@@ -159,8 +168,8 @@ def _overview(master: str) -> dict:  # type: ignore[type-arg]
         return found
     except (OSError, ValueError, KeyError) as error:
         raise RunError(
-            f"--flink_master {master}: no Flink answers there ({error}). Start the cluster, or give the address of its "
-            "REST port."
+            f"--flink_master {master}: no Flink answers there ({getattr(error, 'reason', error)}). Start the cluster, "
+            "or give the address of its REST port."
         ) from error
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipelines.engines.artifacts import FLINK, SPARK, bring, prism_binary
 from tests.engines.clusters import FlinkCluster
+from tests.engines.spark_clusters import SparkCluster
 from tests.pipelines.conftest import finished, job, promised, shared_data
 from tests.pipelines.storage.conftest import archives, demo, emulator, gcs, moto, place, s3, server_ports
 
@@ -36,6 +37,18 @@ def spark() -> list[str]:
     needs(SPARK.job_server, "spark")
     needs(Path(shutil.which("java") or "/nowhere/java"), "spark")
     return ["--runner=SparkRunner", "--spark_master_url=local[2]"]
+
+
+@pytest.fixture
+def spark_cluster(spark, tmp_path, monkeypatch):
+    """A running cluster of one worker, whose executor has two cores."""
+    monkeypatch.setenv("SPARK_LOCAL_HOSTNAME", "localhost")  # the driver, in the job server, listens there too
+    cluster = SparkCluster(folder=tmp_path / "spark")
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 @pytest.fixture

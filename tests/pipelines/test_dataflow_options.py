@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from pipelines import clean, ingest
 from pipelines.dataflow import check_launch, job_name, stage_options
 from pipelines.dataflow_options import BEAM, PYTHON, check_dataflow, image_versions
 from pipelines.options import Options, parse
@@ -127,6 +128,16 @@ def test_a_setup_file_stands_in_for_an_image() -> None:
 )  # fmt: skip
 def test_what_an_image_tells(image: str, versions: tuple[str | None, str | None]) -> None:
     assert image_versions(image) == versions
+
+
+@pytest.mark.parametrize("command", [clean, ingest])
+def test_options_are_checked_before_the_store_is_asked(command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock is written to the store: without credentials its message would hide every other."""
+    monkeypatch.setattr("pipelines.dataflow._client_library", lambda: None)
+    monkeypatch.setattr(command, "locked", lambda out: pytest.fail("the store was asked first"))
+    given = [f"{name}={value}" for name, value in GOOD.items() if name != "--project"]
+    with pytest.raises(RunError, match=r"^--project: is missing"):
+        command.run(given)
 
 
 def test_all_stages_are_no_template() -> None:

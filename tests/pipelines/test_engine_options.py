@@ -41,9 +41,10 @@ def launcher(path, said):
     return path
 
 
-def jar(path, *, beam="2.62.0", minor="1.19"):
+def jar(path, *, beam="2.62.0", minor="1.19", main=""):
     with zipfile.ZipFile(path, "w") as archive:
-        manifest = f"Manifest-Version: 1.0\r\nBeam-Version: {beam}\r\nEngine-Version: {minor}\r\n\r\n"
+        manifest = f"Manifest-Version: 1.0\r\nBeam-Version: {beam}\r\nEngine-Version: {minor}\r\n"
+        manifest += f"Main-Class: {main}\r\n\r\n" if main else "\r\n"
         archive.writestr("META-INF/MANIFEST.MF", manifest)
     return path
 
@@ -119,7 +120,51 @@ def test_spark_and_prism_are_filled_in(java):
 def test_other_runners_and_job_servers_that_run_already_are_left_alone(tmp_path):
     ready("--runner=FnApiRunner")
     ready("--runner=DataflowRunner")
-    ready("--runner=FlinkRunner", "--job_endpoint=localhost:1", "--flink_master=localhost:1")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        endpoint = f"127.0.0.1:{listener.getsockname()[1]}"
+        ready("--runner=FlinkRunner", f"--job_endpoint={endpoint}", "--flink_master=localhost:1")
+    ready("--runner=SparkRunner", "--job_endpoint=embed", "--spark_master_url=anything")
+
+
+def test_a_job_server_that_is_not_there():
+    port = closed_port()
+    said = refused("--runner=FlinkRunner", f"--job_endpoint=127.0.0.1:{port}")
+    assert said.startswith(f"--job_endpoint 127.0.0.1:{port}: nothing answers there (Connection refused). Start ")
+    assert refused("--runner=PrismRunner", "--job_endpoint=8099").startswith("--job_endpoint 8099: is no address. ")
+
+
+@pytest.mark.parametrize("master", ["yarn", "foo", "spark://host", "http://host:7077", "localhost:7077", "local[2] "])
+def test_a_spark_master_of_no_known_form(java, master):
+    jar(SPARK.job_server, minor="3.5")
+    said = refused("--runner=spark", f"--spark_master_url={master}", f"--job_server_java_launcher={java}")
+    assert said.startswith(f"--spark_master_url {master}: is no address that winnow knows. Give spark://HOST:PORT")
+
+
+@pytest.mark.parametrize(("engine", "other"), [(FLINK, SPARK), (SPARK, FLINK)])
+def test_a_job_server_of_the_other_engine(java, tmp_path, engine, other):
+    wrong = jar(tmp_path / "wrong.jar", main=other.main)
+    option = f"--{engine.name}_job_server_jar"
+    said = refused(f"--runner={engine.name}", f"{option}={wrong}", f"--job_server_java_launcher={java}")
+    assert said.startswith(f"{option} {wrong}: starts {other.main}, not {engine.main}. ")
+    right = jar(tmp_path / "right.jar", main=engine.main)
+    ready(f"--runner={engine.name}", f"{option}={right}", f"--job_server_java_launcher={java}")
+
+
+def test_workers_that_would_have_no_winnow(java, cluster):
+    """Beam's own default on a cluster is a container of its image."""
+    jar(FLINK.job_server)
+    jar(SPARK.job_server, minor="3.5")
+    host = cluster[0]  # it answers, which is all that is asked of Spark's master
+    for command in (["--runner=flink", f"--flink_master={host}"],
+                    ["--runner=spark", f"--spark_master_url=spark://{host}"]):
+        command.append(f"--job_server_java_launcher={java}")
+        said = refused(*command)
+        assert said.startswith("--environment_config: is missing, so the workers of ") and host in said
+        for enough in ("--environment_type=LOOPBACK", "--environment_config=elsewhere.invalid:1",
+                       "--sdk_container_image=registry/winnow:1"):
+            ready(*command, enough)
 
 
 def test_no_java_and_an_old_one(tmp_path):
@@ -172,7 +217,7 @@ def test_a_master_that_is_not_there(java):
     jar(FLINK.job_server)
     port = closed_port()
     said = refused("--runner=flink", f"--flink_master=127.0.0.1:{port}", f"--job_server_java_launcher={java}")
-    assert f"--flink_master 127.0.0.1:{port}: no Flink answers there" in said
+    assert f"--flink_master 127.0.0.1:{port}: no Flink answers there ([Errno 111] Connection refused). " in said
     jar(SPARK.job_server)
     master = f"--spark_master_url=spark://127.0.0.1:{port}"
     said = refused("--runner=spark", master, f"--job_server_java_launcher={java}")
@@ -183,7 +228,8 @@ def test_a_master_that_is_not_there(java):
 def test_a_cluster_of_another_minor_version(java, cluster, found, fits):
     jar(FLINK.job_server)
     cluster[1]["flink-version"] = found
-    command = ["--runner=flink", f"--flink_master={cluster[0]}", f"--job_server_java_launcher={java}"]
+    command = ["--runner=flink", f"--flink_master={cluster[0]}", f"--job_server_java_launcher={java}",
+               "--environment_type=LOOPBACK"]
     if fits:
         ready(*command)
     else:

@@ -6,86 +6,27 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
-from schemas.records import manifest_from_json
+from tests.pipelines.hostile_pages import MARKS, costs_themselves_alone, crawl, ingested, needs_language_model, start
 from transforms.beam.extractor_child import TEST_HOOK
 
-ROOT = Path(__file__).parents[2]
-MARKS = {4: "MARK-told MARK-abort", 7: "MARK-loop"}
-
-
-def page(number: int, mark: str = "") -> bytes:
-    body = f"<html><body><article><p>This is page {number}, and it has some text. {mark}</article></body></html>"
-    block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + body.encode()
-    head = f"WARC/1.0\r\nWARC-Type: response\r\nContent-Type: application/http\r\nContent-Length: {len(block)}\r\n\r\n"
-    return head.encode() + block + b"\r\n\r\n"
-
-
-def start(folder: Path, out: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
-    hook = str(Path(__file__).with_name("hostile_extractor.py"))
-    known = {**os.environ, "PYTHONPATH": str(ROOT), TEST_HOOK: hook}
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.ingest", f"--input=web={folder}", f"--output={out}", *options], cwd=ROOT,
-        env={**known, "WINNOW_TOLD": str(folder.parent / "told"), **environment}, text=True, stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-
-
-def ingested(folder: Path, out: Path, *options: str, **environment: str) -> tuple[list[dict], list[dict]]:
-    """(documents, dead letters) of a run that ends well."""
-    process = start(folder, out, *options, **environment)
-    said = process.communicate()[1]
-    assert process.returncode == 0, said
-    manifest_from_json((out / "documents/manifest.json").read_text())
-    return rows(out, "documents"), rows(out, "dead_letters")
-
-
-def rows(out: Path, folder: str) -> list[dict]:
-    return [row for path in sorted((out / folder).glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
-
-
-def crawl(folder: Path, marks: dict[int, str]) -> Path:
-    folder.mkdir(parents=True)
-    for name in ("a", "b"):
-        (folder / f"{name}.warc").write_bytes(b"".join(page(k, marks.get(k, "")) for k in range(12)))
-    return folder
-
 
 @pytest.fixture
-def hostile(tmp_path: Path, language_model_is_there: None) -> Path:
+def hostile(tmp_path: Path) -> Path:
+    needs_language_model()
     return crawl(tmp_path / "hostile" / "web", MARKS)
-
-
-@pytest.fixture
-def language_model_is_there() -> None:
-    path = Path(os.environ.get("WINNOW_LANGUAGE_MODEL") or Path.home() / ".cache" / "winnow" / "lid.176.ftz")
-    if not path.is_file():
-        pytest.skip(f"NO LANGUAGE MODEL at {path}: run `python -m pipelines.models` to fetch it")
 
 
 def test_they_cost_themselves_whoever_works(hostile: Path, tmp_path: Path) -> None:
     # the same bytes at the same places, with nobody to read the marks
-    everything = ingested(hostile, tmp_path / "good", **{TEST_HOOK: ""})
-    assert (len(everything[0]), everything[1]) == (24, [])
-    hurt = {len(page(0)) * 4, len(page(0)) * 4 + len(page(4, MARKS[4])) + 2 * len(page(0))}
+    harmless = ingested(hostile, tmp_path / "good", **{TEST_HOOK: ""})
     one = ingested(hostile, tmp_path / "one")
-    assert one[0] == [d for d in everything[0] if d["offset"] not in hurt]
-    assert [(d["file"], d["offset"] in hurt, d["reason"]) for d in one[1]] == [
-        (f"{name}.warc", True, reason)
-        for name in sorted({d["file"][0] for d in one[1]}, key=[d["file"][0] for d in one[1]].index)
-        for reason in ("extractor_crashed", "extractor_exhausted")
-    ]
+    costs_themselves_alone(one, harmless)
     assert ingested(hostile, tmp_path / "two", "--workers=2") == one
-    digest = {name: json.loads((tmp_path / name / "documents/manifest.json").read_text())["digest"]
-              for name in ("one", "two")}
-    assert digest["one"] == digest["two"]
 
 
 @pytest.mark.slow
