@@ -14,9 +14,13 @@ import pytest
 
 from pipelines import clean
 from schemas.records import manifest_from_json
-from tests.pipelines.test_failures import children
+from tests.engines.clusters import alive, connected
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]
+
+DEDUPE_MOMENTS = (5, 20, 40)
+"""Tasks of dedupe's job, of 66, that are finished when something is killed: workers have read and written by then."""
+STAGE_FOLDERS = {"ingest": "documents", "dedupe": "duplicates"}
 
 
 def test_the_sample_gives_the_same_bytes(job, finished, promised, flink, tmp_path):
@@ -65,13 +69,15 @@ def test_what_is_killed_in_the_middle_costs_no_document(
 
 
 def _records_when_killed(cluster, process, out: Path, victim: str, stage: str, *, done: int) -> dict[Path, int]:
-    """Kills when `done` parts of ingest are finished, or while the job of dedupe runs; the records there then."""
+    """Kills when `done` parts of ingest are finished, or when dedupe's job is so far; the records there then."""
     deadline = time.monotonic() + 600
     while True:
         records = {path: path.stat().st_mtime_ns for path in (out / "documents").glob("part-*.json")}
-        workers = [pid for pool in cluster.pools for pid in children(pool.pid)]
-        running = any(j["state"] == "RUNNING" for j in cluster.ask("jobs/overview").get("jobs", []))
-        if workers and running and len(records) >= done:
+        workers = [pid for pool in cluster.pools for pid in alive(pool.pid) if connected(pid)]
+        jobs = cluster.ask("jobs/overview").get("jobs", [])
+        tasks = jobs[0]["tasks"] if len(jobs) == 1 and jobs[0]["state"] == "RUNNING" else {"running": 0}
+        reached = len(records) >= done if stage == "ingest" else tasks.get("finished", 0) >= DEDUPE_MOMENTS[done - 1]
+        if workers and tasks["running"] and reached:
             break
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
@@ -81,4 +87,6 @@ def _records_when_killed(cluster, process, out: Path, victim: str, stage: str, *
     else:
         cluster.managers[0].send_signal(signal.SIGKILL)
         cluster.add_manager()
+    print(f"{time.time():.1f} killed {victim} {workers} at {tasks}, {len(records)} parts")
+    assert not (out / STAGE_FOLDERS[stage] / "manifest.json").exists(), f"{stage} was over"
     return records
