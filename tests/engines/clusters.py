@@ -51,13 +51,14 @@ def alive(parent: int) -> list[int]:
     return [pid for pid, state in states.items() if state != "Z"]
 
 
-def connected(pid: int) -> bool:
-    """Whether a process holds an established connection: a worker that its TaskManager has taken."""
+def connections(pid: int) -> int:
+    """Established TCP connections of a process. A worker has one when its TaskManager can see it, and a second, for
+    data, from its first bundle on."""
     with contextlib.suppress(OSError):
         lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").open()]
         established = {f"socket:[{line[9]}]" for line in lines if line[3] == "01"}
-        return any(os.readlink(entry) in established for entry in Path(f"/proc/{pid}/fd").iterdir())
-    return False
+        return sum(os.readlink(entry) in established for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return 0
 
 
 @dataclass(kw_only=True)
