@@ -26,12 +26,12 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.runners.worker.sdk_worker import SdkHarness
 
+from transforms.beam.lost_workers import hang_up
+
 ATTEMPTS = 3
 """Times that one worker is started. Memory may be short for a moment; what fails thrice fails."""
 GRACE_S = 10
 """After SIGTERM, as Beam's pool; a worker that is stopped has no part to finish."""
-LAST_WORDS = 2000
-"""Characters of a worker's last output that go into an answer."""
 START = "import sys; from transforms.beam.worker_pool import work; work(sys.argv[1], sys.argv[2], int(sys.argv[3]))"
 
 
@@ -81,14 +81,15 @@ class Worker:
                 )
 
     def watch(self) -> None:
-        """Starts it anew when it ends unasked, while its TaskManager is there: that may not have seen it yet, and would
-        wait. One that it has seen is not missed, and idles until it is stopped."""
+        """When it ends unasked while its TaskManager is there: tells that, or starts it anew if it was given nothing to
+        do, as the TaskManager may not have seen it yet, and would wait."""
         while self.process:
             status = self.process.wait()
-            if self.stopped or self.attempts >= ATTEMPTS or not listens(self.control):
+            if self.stopped or not status or self.attempts >= ATTEMPTS or not listens(self.control):
                 return
-            tell(f"worker {self.name} {ended(status)}")
-            if self.start():
+            told = hang_up(self.control, self.name)
+            tell(f"worker {self.name} {ended(status)}; its TaskManager had {'some' if told else 'no'} work for it")
+            if told or self.start():
                 return
 
     def stop(self) -> None:
