@@ -31,6 +31,18 @@ def test_the_sample_gives_the_same_bytes(job, finished, promised, flink, tmp_pat
     assert len({host for host in flink.hosts_used()}) == 2, "one TaskManager did all of it"
 
 
+def test_a_worker_that_is_killed_while_it_starts_is_started_again(job, finished, promised, flink, tmp_path):
+    process = job.start(tmp_path / "run", *flink.arguments)
+    while not (workers := [pid for pool in flink.pools for pid in alive(pool.pid)]):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    os.kill(workers[0], signal.SIGKILL)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert promised(tmp_path / "run") == promised(finished)
+    assert "was killed by SIGKILL before it reached" in "".join(p.read_text() for p in flink.folder.glob("pool-*.log"))
+
+
 @pytest.mark.slow
 def test_real_archives_give_the_same_bytes(shared_data, promised, flink, tmp_path):
     inputs = [f"--input={shared_data}/warc/*.warc.gz", f"--input={shared_data}/wet/*.wet.gz"]
