@@ -55,7 +55,8 @@ def connections(pid: int) -> int:
     """Established TCP connections of a process. A worker has one when its TaskManager can see it, and a second, for
     data, from its first bundle on."""
     with contextlib.suppress(OSError):
-        lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").open()]
+        tables = "".join(Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6"))
+        lines = [line.split() for line in tables.splitlines()]
         established = {f"socket:[{line[9]}]" for line in lines if line[3] == "01"}
         return sum(os.readlink(entry) in established for entry in Path(f"/proc/{pid}/fd").iterdir())
     return 0

@@ -69,6 +69,7 @@ def test_what_is_killed_in_the_middle_costs_no_document(
     process = job.start(out, *flink.arguments)
     records = _records_when_killed(flink, process, out, victim, stage, done=again + 1)
     _, said = process.communicate()
+    print(f"{victim} {stage} {again}: the first command ended with {process.returncode}")
     if process.returncode:
         assert "Traceback" not in said, said
         assert said.splitlines()[-1].startswith("winnow: "), said
@@ -99,6 +100,6 @@ def _records_when_killed(cluster, process, out: Path, victim: str, stage: str, *
     else:
         cluster.managers[0].send_signal(signal.SIGKILL)
         cluster.add_manager()
-    print(f"{time.time():.1f} killed {victim} {workers} at {tasks}, {len(records)} parts")
+    print(f"killed a {victim} with {tasks.get('finished')} tasks finished, {tasks['running']} running, {len(records)} parts")
     assert not (out / STAGE_FOLDERS[stage] / "manifest.json").exists(), f"{stage} was over"
     return records
