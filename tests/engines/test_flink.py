@@ -14,7 +14,7 @@ import pytest
 
 from pipelines import clean
 from schemas.records import manifest_from_json
-from tests.engines.clusters import alive, connections
+from tests.engines.clusters import ROOT, alive, connections
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]
 
@@ -62,18 +62,24 @@ def test_what_is_killed_in_the_middle_costs_no_document(
 ):
     """The job goes on, or the same command does; parts that were finished keep their records."""
     out = tmp_path / "run"
-    if stage == "dedupe":  # so that only dedupe and what follows is left
+    command = [sys.executable, "-m", f"pipelines.{stage}", f"--output={out}", *flink.arguments]
+    if stage == "ingest":
+        command += [a for a in job.arguments(out) if a.startswith("--input")]
+    else:  # so that only dedupe and what follows is left
         shutil.copytree(finished, out)
         for folder in ("duplicates", "clean", "dropped", "tokenizer", "shards"):
             shutil.rmtree(out / folder)
-    process = job.start(out, *flink.arguments)
+    process = subprocess.Popen(command, cwd=ROOT, text=True, stderr=subprocess.PIPE)
     records = _records_when_killed(flink, process, out, victim, stage, done=again + 1)
     _, said = process.communicate()
     print(f"{victim} {stage} {again}: the first command ended with {process.returncode}")
     if process.returncode:
         assert "Traceback" not in said, said
         assert said.splitlines()[-1].startswith("winnow: "), said
-        job.run(out)
+        second = subprocess.run(command, cwd=ROOT, text=True, stderr=subprocess.PIPE)
+        assert second.returncode == 0, second.stderr
+    assert (out / STAGE_FOLDERS[stage] / "manifest.json").exists()
+    job.run(out)  # what follows, in this process
     assert promised(out) == promised(finished)
     assert {path: path.stat().st_mtime_ns for path in records} == records
     for folder in ("documents", "clean"):
@@ -100,6 +106,6 @@ def _records_when_killed(cluster, process, out: Path, victim: str, stage: str, *
     else:
         cluster.managers[0].send_signal(signal.SIGKILL)
         cluster.add_manager()
-    print(f"killed a {victim} with {tasks.get('finished')} tasks finished, {tasks['running']} running, {len(records)} parts")
+    print(f"killed a {victim}: tasks {tasks.get('finished')} finished, {tasks['running']} running; {len(records)} parts")
     assert not (out / STAGE_FOLDERS[stage] / "manifest.json").exists(), f"{stage} was over"
     return records
