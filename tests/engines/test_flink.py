@@ -106,6 +106,6 @@ def _records_when_killed(cluster, process, out: Path, victim: str, stage: str, *
     else:
         cluster.managers[0].send_signal(signal.SIGKILL)
         cluster.add_manager()
-    print(f"killed a {victim}: tasks {tasks.get('finished')} finished, {tasks['running']} running; {len(records)} parts")
+    print(f"killed {victim}: tasks {tasks.get('finished')} finished, {tasks['running']} running; parts {len(records)}")
     assert not (out / STAGE_FOLDERS[stage] / "manifest.json").exists(), f"{stage} was over"
     return records
