@@ -107,35 +107,44 @@ def test_one_that_cannot_start_is_an_answer(pool, control, monkeypatch, capfd):
     assert "was killed by SIGKILL before" in asked(pool, control.address)
 
 
-def test_none_is_started_anew_without_end(pool, control, monkeypatch):
+def watched(control):
+    """A worker that is up, and the thread that watches it."""
+    worker = Worker(name="1-1", control=control)
+    assert worker.start() == ""
+    thread = threading.Thread(target=worker.watch)
+    thread.start()
+    return worker, thread
+
+
+def test_none_is_started_anew_without_end(control, monkeypatch):
     monkeypatch.setattr(worker_pool, "START", UP)
-    assert asked(pool, control.address) == ""
-    worker = pool._workers["1-1"]
+    worker, thread = watched(control.address)
     for attempt in range(1, ATTEMPTS):
         process = worker.process
         process.kill()
         until(lambda attempt=attempt, old=process: worker.attempts == attempt + 1 and worker.process is not old)
-    worker.process.kill()
-    worker.process.wait()
-    time.sleep(0.5)
-    assert worker.attempts == ATTEMPTS
-    assert worker.process.poll() == -signal.SIGKILL
+    process = worker.process
+    process.kill()
+    thread.join(20)
+    assert worker.process is process, "there was one more"
+    worker.stop()
+    assert not thread.is_alive()
 
 
-def test_none_is_started_anew_for_a_task_manager_that_is_gone(pool, control, monkeypatch):
+def test_none_is_started_anew_for_a_task_manager_that_is_gone(monkeypatch):
     monkeypatch.setattr(worker_pool, "START", UP)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         assert listens(address)
-        assert asked(pool, address) == ""
+        worker, thread = watched(address)
     assert not listens(address)
-    worker = pool._workers["1-1"]
     worker.process.kill()
-    worker.process.wait()
-    time.sleep(0.5)
-    assert worker.attempts == 1
+    thread.join(20)
+    attempts = worker.attempts
+    worker.stop()
+    assert (attempts, thread.is_alive()) == (1, False)
 
 
 def test_one_that_is_stopped_while_it_starts_is_not_started_again(monkeypatch):
