@@ -108,7 +108,8 @@ def _records_when_killed(cluster, process, out: Path, victim: str, stage: str, *
         os.kill(workers[0], signal.SIGKILL)
     else:
         cluster.managers[0].send_signal(signal.SIGKILL)
-        cluster.add_manager()
-    print(f"killed {victim}: tasks {tasks.get('finished')} finished, {tasks.get('running')} running; parts {len(records)}")
     assert not (out / STAGE_FOLDERS[stage] / "manifest.json").exists(), f"{stage} was over"
+    print(f"killed a {victim} after {len(records)} parts, {tasks.get('finished', 'some')} tasks")
+    if victim == "manager":
+        cluster.add_manager()
     return records
