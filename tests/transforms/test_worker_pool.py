@@ -116,17 +116,21 @@ def watched(control):
     return worker, thread
 
 
-def test_none_is_started_anew_without_end(control, monkeypatch):
-    monkeypatch.setattr(worker_pool, "START", UP)
+def test_none_is_started_anew_without_end(control, tmp_path, monkeypatch):
+    ups = tmp_path / "ups"
+    monkeypatch.setattr(worker_pool, "START", f"""
+import os, sys, time
+os.write(int(sys.argv[3]), b'1')
+with open({str(ups)!r}, "a") as log:
+    log.write("x")
+time.sleep(600)""")
     worker, thread = watched(control.address)
-    for attempt in range(1, ATTEMPTS):
-        process = worker.process
-        process.kill()
-        until(lambda attempt=attempt, old=process: worker.attempts == attempt + 1 and worker.process is not old)
-    process = worker.process
-    process.kill()
+    for attempt in range(1, ATTEMPTS + 1):
+        until(lambda attempt=attempt: ups.exists() and ups.stat().st_size == attempt)
+        worker.process.kill()
+    last = worker.process
     thread.join(120)
-    assert worker.process is process, "there was one more"
+    assert worker.process is last, "there was one more"
     worker.stop()
     assert not thread.is_alive()
 
