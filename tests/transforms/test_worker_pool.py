@@ -17,14 +17,13 @@ import grpc
 import pytest
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
+from tests.pipelines.test_failures import children
 from transforms.beam import worker_pool
 from transforms.beam.worker_pool import ATTEMPTS, Pool, Worker, listens
 
 ROOT = Path(__file__).parents[2]
 UP = "import os, sys, time; os.write(int(sys.argv[3]), b'1'); time.sleep(600)"
 """A worker that is up at once and waits."""
-SLEEP = "import time; time.sleep(600)"
-"""One that never gets up."""
 
 
 class Control(beam_fn_api_pb2_grpc.BeamFnControlServicer):
@@ -152,7 +151,7 @@ def test_none_is_started_anew_for_a_task_manager_that_is_gone(monkeypatch):
 
 
 def test_one_that_is_stopped_while_it_starts_is_not_started_again(monkeypatch):
-    monkeypatch.setattr(worker_pool, "START", SLEEP)
+    monkeypatch.setattr(worker_pool, "START", "import time; time.sleep(600)")
     worker = Worker(name="1-1", control="localhost:1")
     said = []
     thread = threading.Thread(target=lambda: said.append(worker.start()))
@@ -182,17 +181,16 @@ def command(*arguments):
 
 def test_the_command_ends_with_its_workers(control):
     process = command("--port=0")
-    address = process.stdout.readline().split()[-1]
-    with grpc.insecure_channel(address) as channel:
+    with grpc.insecure_channel(process.stdout.readline().split()[-1]) as channel:
         request = beam_fn_api_pb2.StartWorkerRequest(worker_id="7-1")
         request.control_endpoint.url = control.address
         stub = beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel)
         assert stub.StartWorker(request).error == ""
-    [worker] = map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split() or [0]) or [0]
+    [worker] = children(process.pid)
     process.terminate()
     process.communicate(timeout=120)
     assert process.returncode == 0
-    assert worker == 0 or not Path(f"/proc/{worker}").exists()
+    assert not Path(f"/proc/{worker}").exists()
 
 
 def test_a_port_that_is_taken_is_one_line():
