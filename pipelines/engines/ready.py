@@ -30,9 +30,6 @@ from schemas.errors import RunError
 JAVA = 11
 """The least version that both Flink 1.19 and Spark 3.5 state for themselves and Beam's libraries run on."""
 TIMEOUT_S = 10
-ENVIRONMENT_MS = 10_000
-"""How long a Flink job keeps Python workers that no operator uses: the next operator of the same job takes them over,
-and need not import and load everything again."""
 _FLINK_HERE = ("[auto]", "[local]")
 
 
@@ -86,7 +83,6 @@ def _flink(options: PipelineOptions) -> None:
     if not cluster["slots-total"]:
         raise RunError(f"--flink_master {flink.flink_master} has no task slots: start its TaskManagers first.")
     check_environment(portable, options.view_as(WorkerOptions), cluster=flink.flink_master)
-    portable.environment_cache_millis = portable.environment_cache_millis or ENVIRONMENT_MS
     if flink.parallelism == -1:
         flink.parallelism = cluster["slots-total"]
     if portable.sdk_worker_parallelism in (None, 1):
@@ -188,7 +184,7 @@ def _pool(portable: PortableOptions) -> None:
         return
     _connect(
         host, int(port), f"--environment_config {config}",
-        f"Start a worker pool: python -m apache_beam.runners.worker.worker_pool_main --service_port {port}",
+        f"Start a worker pool: python -m transforms.beam.worker_pool --port {port}",
     )
 
 

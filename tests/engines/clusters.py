@@ -5,6 +5,7 @@ Each TaskManager has a loopback address of its own for the name `pool`, as it wo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.engines.artifacts import FLINK
+from tests.pipelines.test_failures import children
 
 ROOT = Path(__file__).parents[2]
-POOL = Path(__file__).with_name("worker_pool.py")
 OPENS = [
     f"--add-opens=java.base/{name}=ALL-UNNAMED"
     for name in ("java.lang", "java.util", "java.net", "java.nio", "sun.nio.ch", "java.util.concurrent",
@@ -39,6 +40,26 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def alive(parent: int) -> list[int]:
+    """Process ids of a process's children, the ended ones left out."""
+    states = {}
+    for pid in children(parent):
+        with contextlib.suppress(OSError):
+            states[pid] = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return [pid for pid, state in states.items() if state != "Z"]
+
+
+def connections(pid: int) -> int:
+    """Established TCP connections of a process. A worker has one when its TaskManager can see it, and a second, for
+    data, from its first bundle on."""
+    with contextlib.suppress(OSError):
+        tables = "".join(Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6"))
+        lines = [line.split() for line in tables.splitlines()]
+        established = {f"socket:[{line[9]}]" for line in lines if line[3] == "01"}
+        return sum(os.readlink(entry) in established for entry in Path(f"/proc/{pid}/fd").iterdir())
+    return 0
 
 
 @dataclass(kw_only=True)
@@ -85,13 +106,13 @@ class FlinkCluster:
         hosts = self.folder / f"hosts-{number}"
         names = f"127.0.0.1 localhost {socket.gethostname()}\n"
         hosts.write_text(f"{names}{address} pool\n")
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with open(self.folder / f"pool-{number}.log", "w") as log:
+            command = [sys.executable, "-m", "transforms.beam.worker_pool", f"--host={address}", f"--port={self.pool}"]
             pool = subprocess.Popen(
-                [*WITH_US, sys.executable, str(POOL), address, str(self.pool)], stdout=subprocess.PIPE, cwd=ROOT,
-                stderr=log, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
+                [*WITH_US, *command], stdout=subprocess.PIPE, cwd=ROOT, stderr=log, start_new_session=True,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
-        assert pool.stdout.readline() == b"ready\n"
+        assert pool.stdout.readline().startswith(b"listening")
         self.pools.append(pool)
         memory = [a for name, mib in MEMORY.items() for a in ("-D", f"taskmanager.memory.{name}={mib}m")]
         self.managers.append(self._java(

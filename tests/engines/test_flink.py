@@ -14,9 +14,13 @@ import pytest
 
 from pipelines import clean
 from schemas.records import manifest_from_json
-from tests.pipelines.test_failures import children
+from tests.engines.clusters import ROOT, alive, connections
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]
+
+DEDUPE_MOMENTS = (5, 20, 40)
+"""Tasks of dedupe's job, of 66, that are finished when something is killed: workers have read and written by then."""
+STAGE_FOLDERS = {"ingest": "documents", "dedupe": "duplicates"}
 
 
 def test_the_sample_gives_the_same_bytes(job, finished, promised, flink, tmp_path):
@@ -25,6 +29,18 @@ def test_the_sample_gives_the_same_bytes(job, finished, promised, flink, tmp_pat
     assert process.returncode == 0, said
     assert promised(tmp_path / "run") == promised(finished)
     assert len({host for host in flink.hosts_used()}) == 2, "one TaskManager did all of it"
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_started_again(job, finished, promised, flink, tmp_path):
+    process = job.start(tmp_path / "run", *flink.arguments)
+    while not (workers := [pid for pool in flink.pools for pid in alive(pool.pid)]):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    os.kill(workers[0], signal.SIGKILL)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert promised(tmp_path / "run") == promised(finished)
+    assert "was killed by SIGKILL before it reached" in "".join(p.read_text() for p in flink.folder.glob("pool-*.log"))
 
 
 @pytest.mark.slow
@@ -46,17 +62,24 @@ def test_what_is_killed_in_the_middle_costs_no_document(
 ):
     """The job goes on, or the same command does; parts that were finished keep their records."""
     out = tmp_path / "run"
-    if stage == "dedupe":  # so that only dedupe and what follows is left
+    command = [sys.executable, "-m", f"pipelines.{stage}", f"--output={out}", *flink.arguments]
+    if stage == "ingest":
+        command += [a for a in job.arguments(out) if a.startswith("--input")]
+    else:  # so that only dedupe and what follows is left
         shutil.copytree(finished, out)
         for folder in ("duplicates", "clean", "dropped", "tokenizer", "shards"):
             shutil.rmtree(out / folder)
-    process = job.start(out, *flink.arguments)
+    process = subprocess.Popen(command, cwd=ROOT, text=True, stderr=subprocess.PIPE)
     records = _records_when_killed(flink, process, out, victim, stage, done=again + 1)
     _, said = process.communicate()
+    print(f"{victim} {stage} {again}: the first command ended with {process.returncode}")
     if process.returncode:
         assert "Traceback" not in said, said
         assert said.splitlines()[-1].startswith("winnow: "), said
-        job.run(out)
+        second = subprocess.run(command, cwd=ROOT, text=True, stderr=subprocess.PIPE)
+        assert second.returncode == 0, second.stderr
+    assert (out / STAGE_FOLDERS[stage] / "manifest.json").exists()
+    job.run(out)  # what follows, in this process
     assert promised(out) == promised(finished)
     assert {path: path.stat().st_mtime_ns for path in records} == records
     for folder in ("documents", "clean"):
@@ -65,20 +88,28 @@ def test_what_is_killed_in_the_middle_costs_no_document(
 
 
 def _records_when_killed(cluster, process, out: Path, victim: str, stage: str, *, done: int) -> dict[Path, int]:
-    """Kills when `done` parts of ingest are finished, or while the job of dedupe runs; the records there then."""
+    """Kills when `done` parts of ingest are finished, or when dedupe's job is so far; the records there then."""
     deadline = time.monotonic() + 600
     while True:
         records = {path: path.stat().st_mtime_ns for path in (out / "documents").glob("part-*.json")}
-        workers = [pid for pool in cluster.pools for pid in children(pool.pid)]
-        running = any(j["state"] == "RUNNING" for j in cluster.ask("jobs/overview").get("jobs", []))
-        if workers and running and len(records) >= done:
+        workers = [pid for pool in cluster.pools for pid in alive(pool.pid) if connections(pid) > 1]  # at work
+        if stage == "ingest":  # its sample is read in a second: no time to ask Flink
+            tasks, reached = {}, len(records) >= done
+        else:
+            jobs = cluster.ask("jobs/overview").get("jobs", [])
+            tasks = jobs[0]["tasks"] if len(jobs) == 1 and jobs[0]["state"] == "RUNNING" else {}
+            reached = tasks.get("finished", 0) >= DEDUPE_MOMENTS[done - 1] and tasks["running"] > 0
+        if workers and reached:
             break
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.01)
     if victim == "worker":
         os.kill(workers[0], signal.SIGKILL)
     else:
         cluster.managers[0].send_signal(signal.SIGKILL)
+    assert not (out / STAGE_FOLDERS[stage] / "manifest.json").exists(), f"{stage} was over"
+    print(f"killed a {victim} after {len(records)} parts, {tasks.get('finished', 'some')} tasks")
+    if victim == "manager":
         cluster.add_manager()
     return records
