@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.engines.artifacts import SPARK
-from tests.engines.clusters import OPENS, POOL, ROOT, WITH_US, free_port
+from tests.engines.clusters import OPENS, ROOT, WITH_US, free_port
 
 CORES = 2
 
@@ -50,13 +50,13 @@ class SparkCluster:
         self._wait_for(lambda found: found.get("aliveworkers") == 1)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with open(self.folder / "pool.log", "w") as log:
+            command = [sys.executable, "-m", "transforms.beam.worker_pool", "--host=127.0.0.1", f"--port={self.pool}"]
             pool = subprocess.Popen(
-                [*WITH_US, sys.executable, str(POOL), "127.0.0.1", str(self.pool)], stdout=subprocess.PIPE, cwd=ROOT,
-                stderr=log, start_new_session=True,
+                [*WITH_US, *command], stdout=subprocess.PIPE, cwd=ROOT, stderr=log, start_new_session=True,
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
             )
         self.processes.append(pool)
-        assert pool.stdout.readline() == b"ready\n"
+        assert pool.stdout.readline().startswith(b"listening")
 
     def ask(self) -> dict:
         """What the master says of itself, its workers and its applications."""

@@ -7,7 +7,7 @@ import pytest
 from tests.pipelines.conftest import digests
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1200)]
-ENGINES = ("prism", "spark")
+ENGINES = ("prism", "spark", "flink")
 
 
 @pytest.fixture(params=ENGINES)

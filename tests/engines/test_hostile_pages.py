@@ -30,7 +30,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("spark", "flink")]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("spark", "spark_cluster", "flink")]
 
 
 @pytest.fixture(params=["prism", *SLOW])

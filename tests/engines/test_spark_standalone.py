@@ -37,6 +37,21 @@ def test_a_worker_that_is_killed_costs_no_document(job, finished, spark_cluster,
     assert {path: path.stat().st_mtime_ns for path in records} == records
 
 
+@pytest.mark.slow
+def test_workers_that_are_killed_again_and_again_end_the_job_with_one_message(job, finished, spark_cluster, tmp_path):
+    process, killed, records = killed_in_ingest(job, spark_cluster, tmp_path / "run", times=1000)
+    _, said = process.communicate()
+    assert process.returncode == 1, said
+    assert killed >= 2 and "Traceback" not in said, said
+    [line] = [text for text in said.splitlines() if text.startswith("winnow: ")]
+    assert line.startswith("winnow: ingest: the engine gave up: "), line
+    assert line.endswith("run the same command again."), line
+    again = subprocess.run(command(job, spark_cluster, tmp_path / "run"), cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert digest(tmp_path / "run") == digest(finished)
+    assert {path: path.stat().st_mtime_ns for path in records} == records
+
+
 def command(job, cluster, out: Path) -> list[str]:
     return [sys.executable, "-m", "pipelines.ingest", *job.arguments(out, *cluster.arguments)]
 
@@ -55,8 +70,7 @@ def killed_in_ingest(job, cluster, out: Path, *, times: int) -> tuple[subprocess
         assert time.monotonic() < deadline
         records = records or {path: path.stat().st_mtime_ns for path in (out / "documents").glob("part-*.json")}
         for worker in children(cluster.processes[-1].pid) if records else ():
-            # one with an extractor has been connected for long: for one that dies before, Beam 2.62 waits for ever
-            if worker not in dead and children(worker):
+            if worker not in dead:  # also one that has not reached its executor yet
                 os.kill(worker, signal.SIGKILL)
                 dead.add(worker)
         time.sleep(0.05)
