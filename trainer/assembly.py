@@ -1,0 +1,133 @@
+"""From settings and data to the parts of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from trainer.batches import Batches
+from trainer.dataset import DataSet
+from trainer.evaluation import Evaluation, fixed_set
+from trainer.meter import Peaks, datasheet_peak, measured_peak, say
+from trainer.mixture import mix_of, order_of
+from trainer.model import ModelConfig, Transformer, config_of, parameter_count
+from trainer.objectives import Examples, causal, masked
+from trainer.optim import optimiser
+from trainer.parallel import Team, spread
+from trainer.progress import Identity, PhaseOf, Progress
+from trainer.rows import Rows
+from trainer.settings import Settings
+from trainer.takedown import masked_rows, read_takedown
+
+EVALUATION_SEED = 0x5EED
+"""Of the masks of masked-LM evaluation: any number, always the same."""
+
+
+def config_for(settings: Settings, data: DataSet, us: Team) -> ModelConfig:
+    attention = settings.attention
+    if attention == "auto":
+        attention = "flex" if us.device.type == "cuda" and settings.document_masks else "sdpa"
+    return config_of(
+        settings.model, vocab_size=data.manifest.vocab_size, causal=settings.objective == "clm",
+        qk_norm=settings.qk_norm, tied=settings.tied, attention=attention,
+    )
+
+
+def identity_of(settings: Settings, data: DataSet, config: ModelConfig) -> Identity:
+    shape = dataclasses.asdict(config)
+    del shape["attention"]  # another way to the same result
+    return Identity(
+        objective=settings.objective, model=shape, tokenizer_digest=data.manifest.tokenizer_digest,
+        seed=settings.seed, seq_len=settings.seq_len or data.manifest.seq_len, block_rows=settings.block_rows,
+    )
+
+
+def phase_of(settings: Settings, data: DataSet) -> PhaseOf:
+    """What today's options say of the data, as if it were a run's first phase."""
+    pieces = data.manifest.seq_len // (settings.seq_len or data.manifest.seq_len)
+    rows = {name: n * pieces for name, n in data.rows("train").items()}
+    return PhaseOf(start=0, data=settings.data, dataset_id=data.manifest.dataset_id, mix=mix_of(settings.mix, rows), rows=rows)
+
+
+def build(settings: Settings, config: ModelConfig, us: Team) -> tuple[Transformer, torch.optim.AdamW]:
+    """The model, the same at any number of processes, spread over them; and its optimiser."""
+    model = Transformer(config).to(us.device)
+    model.initialise(settings.seed)
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and us.device.type == "cuda")
+    accumulates = settings.global_batch > us.world * settings.micro_batch
+    spread(model, us, bf16=bf16, recompute=settings.recompute, compiled=settings.compile, accumulates=accumulates)
+    return model, optimiser(model, settings)
+
+
+def reader(settings: Settings, data: DataSet, progress: Progress, us: Team) -> Callable[[int], Examples]:
+    """Step to this rank's examples: its share of the global batch is one piece of the order."""
+    identity = progress.identity
+    batches = Batches(
+        data=data, split="train", order=order_of(progress.phases, seed=identity.seed, block_rows=identity.block_rows),
+        seq_len=identity.seq_len, masked=_masked(settings, data, "train"),
+    )
+    examples = examples_of(settings, data, seed=settings.seed)
+    share = settings.global_batch // us.world
+
+    def read(step: int) -> Examples:
+        low, _ = progress.samples(step)
+        made = examples(batches.read(np.arange(low + us.rank * share, low + (us.rank + 1) * share)))
+        return made.pinned() if us.device.type == "cuda" else made
+
+    return read
+
+
+def examples_of(settings: Settings, data: DataSet, *, seed: int) -> Callable[[Rows], Examples]:
+    special = data.manifest.special_ids
+
+    def examples(rows: Rows) -> Examples:
+        if settings.objective == "clm":
+            return causal(rows, document_masks=settings.document_masks)
+        return masked(
+            rows, seed=seed, mask_id=special["<|mask|>"], special_ids=tuple(special.values()),
+            vocab_size=data.manifest.vocab_size, document_masks=settings.document_masks,
+        )
+
+    return examples
+
+
+def evaluation_for(settings: Settings, data: DataSet) -> Evaluation | None:
+    """None where the data has no validation split, or none is asked for."""
+    rows = data.rows("validation")
+    seq_len = settings.seq_len or data.manifest.seq_len
+    fixed = fixed_set({n: r * (data.manifest.seq_len // seq_len) for n, r in rows.items()}, most=settings.eval_rows)
+    if not settings.eval_every or not len(fixed.row):
+        return None
+    batches = Batches(
+        data=data, split="validation", order=fixed, seq_len=seq_len, masked=_masked(settings, data, "validation")
+    )
+    return Evaluation(
+        data=data, batches=batches, samples=len(fixed.row), micro_batch=settings.micro_batch,
+        examples=examples_of(settings, data, seed=EVALUATION_SEED), bytes_known=settings.objective == "clm",
+    )
+
+
+def peaks_of(settings: Settings, us: Team) -> Peaks:
+    if not us.first:
+        return Peaks(datasheet=None, measured=None)
+    sheet = datasheet_peak(us.device)
+    return Peaks(
+        datasheet=sheet and sheet * us.world, measured=measured_peak(us.device) * us.world if settings.peak else None
+    )
+
+
+def first_words(settings: Settings, data: DataSet, config: ModelConfig, progress: Progress, us: Team) -> None:
+    phase = progress.phases[-1]
+    start = f"goes on after step {progress.step:,}" if progress.step else "begins"
+    mix = ", ".join(f"{name} {share:.1%}" for name, share in phase.mix.items())
+    say(f"{settings.model}: {parameter_count(config):,} parameters; {us.world} x {us.device.type}; {settings.out} {start}")
+    say(f"data set {phase.dataset_id}: {sum(phase.rows.values()):,} samples of {progress.identity.seq_len:,} tokens; {mix}")
+    epochs = settings.steps * settings.global_batch / sum(phase.rows.values())
+    say(f"{settings.steps:,} steps of {settings.global_batch:,} samples read it {epochs:.2f} times")
+
+
+def _masked(settings: Settings, data: DataSet, split: str) -> frozenset[tuple[str, int]]:
+    return masked_rows(data, split, read_takedown(settings.takedown)) if settings.takedown else frozenset()
