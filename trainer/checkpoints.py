@@ -8,10 +8,13 @@ complete.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import warnings
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +23,7 @@ from typing import Any
 import torch
 import torch.distributed.checkpoint as dcp
 from torch import nn
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_model_state_dict,
@@ -31,6 +35,7 @@ from schemas.errors import RunError
 from trainer.parallel import Team
 
 COMPLETE = "COMPLETE"
+_AGAIN = "Mend that, and give the same command again: it goes on from the checkpoint before"
 _NAME = re.compile(r"step-(\d{8})")
 
 
@@ -45,7 +50,7 @@ class Saved:
 
 def latest(run: Path) -> Saved | None:
     """The complete checkpoint of the last step. Raises RunError where its marker cannot be read."""
-    steps = sorted(_complete(run), reverse=True)
+    steps = sorted(_complete_steps(run), reverse=True)
     return saved(run, steps[0]) if steps else None
 
 
@@ -55,7 +60,7 @@ def saved(run: Path, step: int) -> Saved:
     try:
         return Saved(folder=folder, step=step, state=json.loads((folder / COMPLETE).read_text()))
     except FileNotFoundError as error:
-        there = ", ".join(map(str, sorted(_complete(run)))) or "none"
+        there = ", ".join(map(str, sorted(_complete_steps(run)))) or "none"
         raise RunError(f"{folder}: there is no complete checkpoint. Complete are those of steps: {there}.") from error
     except ValueError as error:
         raise RunError(f"{folder / COMPLETE}: {error}. Remove {folder}: the one before is taken then.") from error
@@ -65,14 +70,17 @@ def restore(checkpoint: Saved, model: nn.Module, optimiser: torch.optim.Optimize
     """Fills model and optimiser, spread as they are now, in place."""
     weights, moments = get_state_dict(model, optimiser)
     state = {"model": weights, "optimiser": moments}
-    dcp.load(state, checkpoint_id=checkpoint.folder)
+    with _readable(checkpoint.folder, "read", "Remove it: the one before is taken then"):
+        dcp.load(state, checkpoint_id=checkpoint.folder)
     set_state_dict(model, optimiser, model_state_dict=state["model"], optim_state_dict=state["optimiser"])
 
 
 def weights_of(checkpoint: Saved, model: nn.Module) -> dict[str, torch.Tensor]:
     """The whole weights of a checkpoint, in one process without others; `model` says their names and shapes."""
     state = {"model": get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))}
-    dcp.load(state, checkpoint_id=checkpoint.folder, no_dist=True)
+    with _readable(checkpoint.folder, "read", "Give another --step"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # which is what we asked for
+        dcp.load(state, checkpoint_id=checkpoint.folder, no_dist=True)
     return state["model"]
 
 
@@ -96,7 +104,8 @@ class Checkpoints:
         if self._beside:
             self._writing = (step, state, dcp.async_save(whole, checkpoint_id=folder))
         else:
-            dcp.save(whole, checkpoint_id=folder)
+            with _readable(folder, "written", _AGAIN):
+                dcp.save(whole, checkpoint_id=folder)
             self._complete(step, state)
 
     def settle(self, *, wait: bool) -> None:
@@ -104,7 +113,8 @@ class Checkpoints:
         if self._writing and (wait or self._writing[2].done()):
             step, state, future = self._writing
             self._writing = None
-            future.result()
+            with _readable(_folder(self._run, step), "written", _AGAIN):
+                future.result()
             self._complete(step, state)
 
     def _complete(self, step: int, state: dict[str, Any]) -> None:
@@ -112,12 +122,22 @@ class Checkpoints:
         if not self._team.first:
             return
         write_whole(_folder(self._run, step) / COMPLETE, json.dumps(state, indent=1, sort_keys=True) + "\n")
-        kept = sorted(_complete(self._run))[-self._keep :]
+        kept = sorted(_complete_steps(self._run))[-self._keep :]
         for path in (self._run / "checkpoints").iterdir():
             found = _NAME.fullmatch(path.name)
             if found and int(found[1]) not in kept and int(found[1]) < step:
                 (path / COMPLETE).unlink(missing_ok=True)  # first: what is half removed must not look whole
                 shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def _readable(folder: Path, done: str, remedy: str) -> Iterator[None]:
+    """What torch raises is no Exception, and a traceback of every rank: the ranks' own words are its last lines."""
+    try:
+        yield
+    except CheckpointException as error:
+        words = "; ".join(f"rank {rank}: {failure[0]}" for rank, failure in sorted(error.failures.items()))
+        raise RunError(f"{folder} could not be {done}: {words}. {remedy}.") from error
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -139,7 +159,7 @@ def _folder(run: Path, step: int) -> Path:
     return run / "checkpoints" / f"step-{step:08d}"
 
 
-def _complete(run: Path) -> list[int]:
+def _complete_steps(run: Path) -> list[int]:
     folder = run / "checkpoints"
     names = [p.name for p in folder.iterdir() if (p / COMPLETE).exists()] if folder.is_dir() else []
     return [int(found[1]) for name in names if (found := _NAME.fullmatch(name))]

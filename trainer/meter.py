@@ -64,6 +64,10 @@ class Peaks:
         }
 
 
+CONSOLE_S = 5.0
+"""Seconds between two lines on the console: only what is shown depends on the clock."""
+
+
 class Meter:
     """Rank 0's; the other ranks have none. Steps that a killed run had done are logged again by the next attempt."""
 
@@ -72,6 +76,15 @@ class Meter:
         self.attempt = sum('"event": "start"' in line for line in _lines(self._path))
         self._file = open(self._path, "a", buffering=1)
         self._board = _board(run) if tensorboard else None
+        self._said = -math.inf
+
+    def due(self) -> bool:
+        """Whether the console has been silent for long enough; if so, it counts as spoken to."""
+        now = time.monotonic()
+        if now - self._said < CONSOLE_S:
+            return False
+        self._said = now
+        return True
 
     def event(self, event: str, values: dict[str, Any]) -> None:
         """One line of JSON, and one point in each of TensorBoard's curves for what is a number."""
