@@ -12,12 +12,12 @@ from trainer.batches import Batches
 from trainer.dataset import DataSet
 from trainer.evaluation import Evaluation, fixed_set
 from trainer.meter import Peaks, datasheet_peak, measured_peak, say
-from trainer.mixture import mix_of, order_of
+from trainer.mixture import PlannedPhase, components_of, order_of, parse_mix
 from trainer.model import ModelConfig, Transformer, config_of, parameter_count
 from trainer.objectives import Examples, causal, masked
 from trainer.optim import optimiser
 from trainer.parallel import Team, spread
-from trainer.progress import Identity, PhaseOf, Progress
+from trainer.progress import Identity, Progress
 from trainer.rows import Rows
 from trainer.settings import Settings
 from trainer.takedown import masked_rows, read_takedown
@@ -45,11 +45,20 @@ def identity_of(settings: Settings, data: DataSet, config: ModelConfig) -> Ident
     )
 
 
-def phase_of(settings: Settings, data: DataSet) -> PhaseOf:
-    """What today's options say of the data, as if it were a run's first phase."""
-    pieces = data.manifest.seq_len // (settings.seq_len or data.manifest.seq_len)
-    rows = {name: n * pieces for name, n in data.rows("train").items()}
-    return PhaseOf(start=0, data=settings.data, dataset_id=data.manifest.dataset_id, mix=mix_of(settings.mix, rows), rows=rows)
+def phase_of(settings: Settings, data: DataSet) -> PlannedPhase:
+    """What today's options say of the data, as if it were a run's first phase; the weights add up to 1."""
+    components = components_of(
+        samples_of(settings, data, "train"), parse_mix(settings.mix) if settings.mix else {}, where=settings.data
+    )
+    total = sum(c.weight for c in components)
+    mix = {c.name: c.weight / total for c in components}
+    return PlannedPhase(start=0, data=settings.data, dataset_id=data.manifest.dataset_id, mix=mix)
+
+
+def samples_of(settings: Settings, data: DataSet, split: str) -> dict[str, int]:
+    """Samples by source: a stored row is as many as `seq_len` fits into it."""
+    pieces = max(1, data.manifest.seq_len // (settings.seq_len or data.manifest.seq_len))
+    return {name: rows * pieces for name, rows in data.rows(split).items()}
 
 
 def build(settings: Settings, config: ModelConfig, us: Team) -> tuple[Transformer, torch.optim.AdamW]:
@@ -66,8 +75,10 @@ def reader(settings: Settings, data: DataSet, progress: Progress, us: Team) -> C
     """Step to this rank's examples: its share of the global batch is one piece of the order."""
     identity = progress.identity
     batches = Batches(
-        data=data, split="train", order=order_of(progress.phases, seed=identity.seed, block_rows=identity.block_rows),
-        seq_len=identity.seq_len, masked=_masked(settings, data, "train"),
+        data=data, split="train", seq_len=identity.seq_len, order=order_of(
+            seed=identity.seed, block_rows=identity.block_rows, phases=progress.phases,
+            rows=samples_of(settings, data, "train"), dataset_id=data.manifest.dataset_id,
+        ), masked=_masked(settings, data, "train"),
     )
     examples = examples_of(settings, data, seed=settings.seed)
     share = settings.global_batch // us.world
@@ -75,9 +86,15 @@ def reader(settings: Settings, data: DataSet, progress: Progress, us: Team) -> C
     def read(step: int) -> Examples:
         low, _ = progress.samples(step)
         made = examples(batches.read(np.arange(low + us.rank * share, low + (us.rank + 1) * share)))
-        return made.pinned() if us.device.type == "cuda" else made
+        return _pinned(made) if us.device.type == "cuda" else made
 
     return read
+
+
+def _pinned(made: Examples) -> Examples:
+    """In memory that a GPU can fetch from while it computes."""
+    documents = None if made.documents is None else made.documents.pin_memory()
+    return Examples(inputs=made.inputs.pin_memory(), targets=made.targets.pin_memory(), documents=documents)
 
 
 def examples_of(settings: Settings, data: DataSet, *, seed: int) -> Callable[[Rows], Examples]:
@@ -85,24 +102,25 @@ def examples_of(settings: Settings, data: DataSet, *, seed: int) -> Callable[[Ro
 
     def examples(rows: Rows) -> Examples:
         if settings.objective == "clm":
-            return causal(rows, document_masks=settings.document_masks)
-        return masked(
-            rows, seed=seed, mask_id=special["<|mask|>"], special_ids=tuple(special.values()),
-            vocab_size=data.manifest.vocab_size, document_masks=settings.document_masks,
-        )
+            made = causal(rows)
+        else:
+            made = masked(
+                rows, seed=seed, mask_id=special["<|mask|>"], special_ids=special.values(),
+                vocab_size=data.manifest.vocab_size,
+            )
+        return made if settings.document_masks else dataclasses.replace(made, documents=None)
 
     return examples
 
 
 def evaluation_for(settings: Settings, data: DataSet) -> Evaluation | None:
     """None where the data has no validation split, or none is asked for."""
-    rows = data.rows("validation")
-    seq_len = settings.seq_len or data.manifest.seq_len
-    fixed = fixed_set({n: r * (data.manifest.seq_len // seq_len) for n, r in rows.items()}, most=settings.eval_rows)
+    fixed = fixed_set(samples_of(settings, data, "validation"), most=settings.eval_rows)
     if not settings.eval_every or not len(fixed.row):
         return None
     batches = Batches(
-        data=data, split="validation", order=fixed, seq_len=seq_len, masked=_masked(settings, data, "validation")
+        data=data, split="validation", order=fixed, seq_len=settings.seq_len or data.manifest.seq_len,
+        masked=_masked(settings, data, "validation"),
     )
     return Evaluation(
         data=data, batches=batches, samples=len(fixed.row), micro_batch=settings.micro_batch,
@@ -124,8 +142,9 @@ def first_words(settings: Settings, data: DataSet, config: ModelConfig, progress
     start = f"goes on after step {progress.step:,}" if progress.step else "begins"
     mix = ", ".join(f"{name} {share:.1%}" for name, share in phase.mix.items())
     say(f"{settings.model}: {parameter_count(config):,} parameters; {us.world} x {us.device.type}; {settings.out} {start}")
-    say(f"data set {phase.dataset_id}: {sum(phase.rows.values()):,} samples of {progress.identity.seq_len:,} tokens; {mix}")
-    epochs = settings.steps * settings.global_batch / sum(phase.rows.values())
+    samples = sum(n for name, n in samples_of(settings, data, "train").items() if phase.mix.get(name))
+    say(f"data set {phase.dataset_id}: {samples:,} samples of {progress.identity.seq_len:,} tokens; {mix}")
+    epochs = settings.steps * settings.global_batch / samples
     say(f"{settings.steps:,} steps of {settings.global_batch:,} samples read it {epochs:.2f} times")
 
 

@@ -23,8 +23,9 @@ from trainer.rows import Rows
 
 @dataclass(frozen=True, kw_only=True)
 class Fixed:
-    """An order that is a list: `component` and `row` of each sample, in epoch 0."""
+    """An order that is a list: `component` (a position in `sources`) and `row` of each sample, in epoch 0."""
 
+    sources: tuple[str, ...]
     component: npt.NDArray[np.int16]
     row: npt.NDArray[np.int64]
 
@@ -36,7 +37,7 @@ def fixed_set(rows: dict[str, int], *, most: int) -> Fixed:
     """Of each source all its rows, or `most` of them: the first of a permutation that depends on its name alone."""
     chosen = [np.sort(permute(np.arange(min(n, most)), size=n, key=key_of("evaluation", s))) for s, n in rows.items()]
     component = np.repeat(np.arange(len(rows), dtype=np.int16), [len(c) for c in chosen])
-    return Fixed(component=component, row=np.concatenate([*chosen, np.zeros(0, np.int64)]).astype(np.int64))
+    return Fixed(sources=tuple(rows), component=component, row=np.concatenate([*chosen, np.zeros(0, np.int64)]).astype(np.int64))
 
 
 @dataclass(frozen=True, kw_only=True)

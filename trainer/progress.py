@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import RunError
+from trainer.mixture import PlannedPhase
 from trainer.order import ORDER_VERSION
 
 
@@ -28,23 +29,12 @@ class Identity:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhaseOf:
-    """From sample `start` on: which data, and how much of each source (`mix`, sums to 1; `rows` in samples)."""
-
-    start: int
-    data: str
-    dataset_id: str
-    mix: dict[str, float]
-    rows: dict[str, int]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Progress:
     """After `step` steps: sample `next` is the first that was not read. `steps` has an entry wherever the global batch
     changed: [first step, its first sample, samples a step]."""
 
     identity: Identity
-    phases: tuple[PhaseOf, ...]
+    phases: tuple[PlannedPhase, ...]
     step: int = 0
     next: int = 0
     steps: tuple[tuple[int, int, int], ...] = ()
@@ -64,25 +54,25 @@ class Progress:
 def to_state(progress: Progress) -> dict[str, Any]:
     identity = dataclasses.asdict(progress.identity)
     rest = {k: v for k, v in dataclasses.asdict(progress).items() if k != "identity"}
-    return {**rest, **identity}
+    return {**rest, **identity, "global_batch": progress.steps[-1][2]}
 
 
 def from_state(state: dict[str, Any]) -> Progress:
     """The inverse of `to_state`. Raises RunError at a state that another version wrote."""
     try:
         identity = Identity(**{f.name: state[f.name] for f in dataclasses.fields(Identity)})
-        phases = tuple(PhaseOf(**phase) for phase in state["phases"])
+        phases = tuple(PlannedPhase(**phase) for phase in state["phases"])
         steps = tuple((int(a), int(b), int(c)) for a, b, c in state["steps"])
         return Progress(identity=identity, phases=phases, step=state["step"], next=state["next"], steps=steps)
     except (KeyError, TypeError) as error:
         raise RunError(f"the checkpoint's state lacks or does not know {error}: another version wrote it.") from error
 
 
-def begin(identity: Identity, phase: PhaseOf, *, global_batch: int) -> Progress:
+def begin(identity: Identity, phase: PlannedPhase, *, global_batch: int) -> Progress:
     return Progress(identity=identity, phases=(phase,), steps=((1, 0, global_batch),))
 
 
-def go_on(found: Progress, identity: Identity, phase: PhaseOf, *, global_batch: int, new_phase: bool) -> Progress:
+def go_on(found: Progress, identity: Identity, phase: PlannedPhase, *, global_batch: int, new_phase: bool) -> Progress:
     """`found`, ready for its next step with today's options.
 
     Raises RunError where they are another run's. Another data set or mixture is refused too, unless a new phase is
@@ -118,7 +108,7 @@ def _refuse_changes(was: Identity, now: Identity) -> None:
             )
 
 
-def _another_phase(was: PhaseOf, now: PhaseOf) -> str:
+def _another_phase(was: PlannedPhase, now: PlannedPhase) -> str:
     if was.dataset_id != now.dataset_id:
         what = f"on the data set {was.dataset_id} ({was.data}), and --data is {now.dataset_id} ({now.data})"
     else:
@@ -129,7 +119,7 @@ def _another_phase(was: PhaseOf, now: PhaseOf) -> str:
     )
 
 
-def _mix(phase: PhaseOf) -> str:
+def _mix(phase: PlannedPhase) -> str:
     return ",".join(f"{name}={weight:.4g}" for name, weight in phase.mix.items())
 
 

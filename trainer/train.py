@@ -69,11 +69,6 @@ def _check_batch(settings: Settings, us: Team) -> None:
 
 def _progress(settings: Settings, data: DataSet, identity: Identity, found: checkpoints.Saved | None) -> Progress:
     phase = phase_of(settings, data)
-    if sum(phase.rows.values()) < settings.global_batch:
-        raise RunError(
-            f"{settings.data}: {sum(phase.rows.values()):,} samples to train on, fewer than one --global-batch "
-            f"{settings.global_batch}. Lower it, or encode more documents."
-        )
     if found is None:
         return begin(identity, phase, global_batch=settings.global_batch)
     return go_on(
