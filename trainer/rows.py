@@ -15,7 +15,7 @@ class Rows:
 
     samples     int64[n]             their places in the order
     tokens      uint16|uint32[n,t+1] the last token of a row is a target only
-    n_real      int32[n]             tokens that are not padding: 2 to t + 1; 0 where a row has no target, or is taken down
+    n_real      int32[n]             tokens that are not padding, 2 to t + 1; 0: no target, or taken down
     start_row   int32[m]             for each document that starts in these rows: in which of the n ...
     start_at    int32[m]             ... and at which position, 0 to t; sorted by row, then position
     source      int16[n]             positions in the manifest's `sources`
