@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from trainer.batches import Batches
@@ -13,7 +14,8 @@ from trainer.dataset import DataSet
 from trainer.evaluation import Evaluation, fixed_set
 from trainer.meter import Peaks, datasheet_peak, measured_peak, say
 from trainer.mixture import PlannedPhase, components_of, order_of, parse_mix
-from trainer.model import ModelConfig, Transformer, config_of, parameter_count
+from trainer.model import Transformer
+from trainer.sizes import ModelConfig, config_of, parameter_count
 from trainer.objectives import Examples, causal, masked
 from trainer.optim import optimiser
 from trainer.parallel import Team, spread
@@ -148,5 +150,5 @@ def first_words(settings: Settings, data: DataSet, config: ModelConfig, progress
     say(f"{settings.steps:,} steps of {settings.global_batch:,} samples read it {epochs:.2f} times")
 
 
-def _masked(settings: Settings, data: DataSet, split: str) -> frozenset[tuple[str, int]]:
-    return masked_rows(data, split, read_takedown(settings.takedown)) if settings.takedown else frozenset()
+def _masked(settings: Settings, data: DataSet, split: str) -> dict[str, npt.NDArray[np.int64]]:
+    return masked_rows(data, split, read_takedown(settings.takedown)) if settings.takedown else {}

@@ -72,6 +72,7 @@ class Meter:
     """Rank 0's; the other ranks have none. Steps that a killed run had done are logged again by the next attempt."""
 
     def __init__(self, run: Path, *, tensorboard: bool) -> None:
+        run.mkdir(parents=True, exist_ok=True)
         self._path = run / "metrics.jsonl"
         self.attempt = sum('"event": "start"' in line for line in _lines(self._path))
         self._file = open(self._path, "a", buffering=1)

@@ -32,7 +32,7 @@ class Examples:
 
     inputs: Tensor
     targets: Tensor
-    documents: Tensor
+    documents: Tensor | None
 
 
 def document_numbers(rows: Rows) -> npt.NDArray[np.int32]:

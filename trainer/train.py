@@ -17,10 +17,10 @@ from trainer.assembly import build, config_for, evaluation_for, first_words, ide
 from trainer.dataset import DataSet, open_data
 from trainer.loop import Run, loop
 from trainer.meter import metered
-from trainer.model import flops_per_token
 from trainer.parallel import Team, team
 from trainer.progress import Identity, Progress, begin, from_state, go_on, to_state
 from trainer.settings import Settings, as_json, parse
+from trainer.sizes import flops_per_token
 
 
 def run(argv: Sequence[str] | None) -> None:
