@@ -18,6 +18,7 @@ from trainer.model import Transformer
 from trainer.sizes import ModelConfig, config_of, parameter_count
 from trainer.objectives import Examples, causal, masked
 from trainer.optim import optimiser
+from trainer.order import Order, Phase
 from trainer.parallel import Team, spread
 from trainer.progress import Identity, Progress
 from trainer.rows import Rows
@@ -117,15 +118,17 @@ def examples_of(settings: Settings, data: DataSet, *, seed: int) -> Callable[[Ro
 
 def evaluation_for(settings: Settings, data: DataSet) -> Evaluation | None:
     """None where the data has no validation split, or none is asked for."""
-    fixed = fixed_set(samples_of(settings, data, "validation"), most=settings.eval_rows)
-    if not settings.eval_every or not len(fixed.row):
+    samples = samples_of(settings, data, "validation")
+    rows = fixed_set(samples, most=settings.eval_rows)
+    if not settings.eval_every or not rows:
         return None
+    whole = Phase(start=0, components=components_of(samples, {}, where=settings.data))
     batches = Batches(
-        data=data, split="validation", order=fixed, seq_len=settings.seq_len or data.manifest.seq_len,
-        masked=_masked(settings, data, "validation"),
+        data=data, split="validation", order=Order(seed=0, phases=(whole,)),
+        seq_len=settings.seq_len or data.manifest.seq_len, masked=_masked(settings, data, "validation"),
     )
     return Evaluation(
-        data=data, batches=batches, samples=len(fixed.row), micro_batch=settings.micro_batch,
+        data=data, batches=batches, rows=rows, micro_batch=settings.micro_batch,
         examples=examples_of(settings, data, seed=EVALUATION_SEED), bytes_known=settings.objective == "clm",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,38 +15,26 @@ from torch import nn
 from trainer.batches import Batches
 from trainer.dataset import DataSet
 from trainer.objectives import IGNORE, Examples, loss_sum
-from trainer.order import Draw
 from trainer.parallel import Team
 from trainer.permutation import key_of, permute
 from trainer.rows import Rows
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fixed:
-    """An order that is a list: `component` (a position in `sources`) and `row` of each sample, in epoch 0."""
-
-    sources: tuple[str, ...]
-    component: npt.NDArray[np.int16]
-    row: npt.NDArray[np.int64]
-
-    def draw(self, samples: npt.NDArray[np.int64]) -> Draw:
-        return Draw(component=self.component[samples], epoch=np.zeros(len(samples), np.int64), row=self.row[samples])
-
-
-def fixed_set(rows: dict[str, int], *, most: int) -> Fixed:
+def fixed_set(rows: Mapping[str, int], *, most: int) -> dict[str, npt.NDArray[np.int64]]:
     """Of each source all its rows, or `most` of them: the first of a permutation that depends on its name alone."""
-    chosen = [np.sort(permute(np.arange(min(n, most)), size=n, key=key_of("evaluation", s))) for s, n in rows.items()]
-    component = np.repeat(np.arange(len(rows), dtype=np.int16), [len(c) for c in chosen])
-    return Fixed(sources=tuple(rows), component=component, row=np.concatenate([*chosen, np.zeros(0, np.int64)]).astype(np.int64))
+    return {
+        name: np.sort(permute(np.arange(min(n, most)), size=n, key=key_of("evaluation", name)))
+        for name, n in rows.items() if n
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What is evaluated and how: the samples of `batches`, `examples` as in training but with masks of their own."""
+    """What is evaluated and how: `rows` of each source, `examples` as in training but with masks of their own."""
 
     data: DataSet
     batches: Batches
-    samples: int
+    rows: Mapping[str, npt.NDArray[np.int64]]
     examples: Callable[[Rows], Examples]
     micro_batch: int
     bytes_known: bool
@@ -61,11 +49,8 @@ class Evaluation:
         sums = torch.zeros(len(manifest.sources) + len(manifest.languages), 3, dtype=torch.float64)
         model.eval()
         with torch.no_grad():
-            stride = team.world * self.micro_batch
-            for low in range(team.rank * self.micro_batch, math.ceil(self.samples / stride) * stride, stride):
-                wanted = np.arange(low, low + self.micro_batch)
-                rows = self.batches.read(np.minimum(wanted, self.samples - 1))
-                self._add(sums, model, rows, wanted < self.samples, team.device)
+            for source, numbers in self.rows.items():
+                self._add_source(sums, model, source, numbers, team)
         model.train()
         totals = team.sum(*sums.flatten().to(team.device)).reshape(sums.shape).tolist()
         sources, languages = totals[: len(manifest.sources)], totals[len(manifest.sources) :]
@@ -74,6 +59,15 @@ class Evaluation:
             "sources": self._named(manifest.sources, sources),
             "languages": self._named(manifest.languages, languages),
         }
+
+    def _add_source(
+        self, sums: torch.Tensor, model: nn.Module, source: str, numbers: npt.NDArray[np.int64], team: Team
+    ) -> None:
+        stride = team.world * self.micro_batch
+        for low in range(team.rank * self.micro_batch, math.ceil(len(numbers) / stride) * stride, stride):
+            wanted = np.arange(low, low + self.micro_batch)
+            rows = self.batches.read_source(source, numbers[np.minimum(wanted, len(numbers) - 1)])
+            self._add(sums, model, rows, wanted < len(numbers), team.device)
 
     def _add(
         self, sums: torch.Tensor, model: nn.Module, rows: Rows, counts: npt.NDArray[np.bool_], device: torch.device

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 import time
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,10 @@ def _lines(path: Path) -> list[str]:
 
 def _board(run: Path) -> Any:
     try:
+        import tensorboard  # noqa: F401
+
+        # its name for "use the stub": TensorFlow, where it is installed, takes seconds to import and says a lot
+        sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         say("no TensorBoard: pip install tensorboard, or say --no-tensorboard")
