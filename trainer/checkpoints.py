@@ -89,6 +89,8 @@ class Checkpoints:
 
     def __init__(self, run: Path, team: Team, *, keep: int, beside: bool) -> None:
         self._run, self._team, self._keep, self._beside = run, team, keep, beside
+        # a group of their own: those who write must not speak on the line on which the training does
+        self._line = torch.distributed.new_group(backend="gloo") if beside else None
         self._writing: tuple[int, dict[str, Any], Future[Any]] | None = None
 
     def save(self, model: nn.Module, optimiser: torch.optim.Optimizer, *, step: int, state: dict[str, Any]) -> None:
@@ -102,7 +104,7 @@ class Checkpoints:
         weights, moments = get_state_dict(model, optimiser)
         whole = {"model": weights, "optimiser": moments}
         if self._beside:
-            self._writing = (step, state, dcp.async_save(whole, checkpoint_id=folder))
+            self._writing = (step, state, dcp.async_save(whole, checkpoint_id=folder, process_group=self._line))
         else:
             with _readable(folder, "written", _AGAIN):
                 dcp.save(whole, checkpoint_id=folder)

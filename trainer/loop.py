@@ -127,6 +127,7 @@ def _tell(run: Run, now: Progress, values: dict[str, Any], *, waited: float, too
         "step": now.step, **values, "grad_norm": float(values["grad_norm"]), "samples": now.next,
         "tokens": now.next * now.identity.seq_len, "tokens_per_s": rate, "step_ms": took * 1e3,
         "data_wait_ms": waited * 1e3, "world": run.team.world, "global_batch": batch,
+        "memory_bytes": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None,
         **run.peaks.shares(rate * run.flops_per_token),
     }
     run.meter.event("step", values)
