@@ -47,7 +47,8 @@ def shaped(logits: Tensor, *, temperature: float, top_k: int, top_p: float) -> T
     Raises ValueError unless temperature > 0, top_k >= 0 and 0 < top_p <= 1.
     """
     if not temperature > 0 or top_k < 0 or not 0 < top_p <= 1:
-        raise ValueError(f"temperature {temperature} must be above 0, top-k {top_k} at least 0, top-p {top_p} in 0 to 1")
+        raise ValueError(f"temperature {temperature}, top-k {top_k}, top-p {top_p}: the first must be above 0, the "
+                         "second not below, the third in (0, 1]")
     logits = logits.float() / temperature
     if 0 < top_k < len(logits):
         logits = logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)

@@ -104,8 +104,8 @@ def config_of_export(folder: Path) -> ModelConfig:
         return ModelConfig(
             vocab_size=raw["vocab_size"], layers=raw["num_hidden_layers"], width=raw["hidden_size"],
             heads=raw["num_attention_heads"], kv_heads=raw["num_key_value_heads"], hidden=raw["intermediate_size"],
-            causal=causal, qk_norm=qk_norm, tied=raw["tie_word_embeddings"], rope_base=raw["rope_parameters"]["rope_theta"],
-            norm_eps=raw["rms_norm_eps"],
+            causal=causal, qk_norm=qk_norm, tied=raw["tie_word_embeddings"],
+            rope_base=raw["rope_parameters"]["rope_theta"], norm_eps=raw["rms_norm_eps"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder / 'config.json'}: not a model that trainer.export wrote ({error!r}); "

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from trainer.attention import attend, block_mask, boolean_mask
-from trainer.model import SIZES, ModelConfig, Transformer, config_of, flops_per_token, parameter_count
-from trainer.model import rope_bits, rotate  # isort: skip
+from trainer.model import ModelConfig, Transformer, rope_bits, rotate
+from trainer.sizes import SIZES, config_of, flops_per_token, parameter_count
 
 CONFIG = ModelConfig(vocab_size=61, layers=3, width=64, heads=4, kv_heads=2, hidden=96, causal=True, qk_norm=True,
                      tied=True)
