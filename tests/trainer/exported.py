@@ -13,6 +13,7 @@ from transforms.merges import Bpe
 from transforms.pretokens import byte_alphabet
 from transforms.tokenizer_file import SPECIAL_TOKENS, tokenizer_json
 
+torch.set_num_threads(1)  # two threads over matrices this small wait for each other
 SPECIAL_IDS = {name: i for i, name in enumerate(SPECIAL_TOKENS)}
 MERGES = (("t", "h"), ("th", "e"), ("i", "n"))
 VOCAB = len(SPECIAL_TOKENS) + 256 + len(MERGES)

@@ -112,7 +112,8 @@ from tests.trainer.exported import model_of, write
 from trainer.export import load_exported
 load_exported(write(model_of(), Path({str(tmp_path / "model")!r})))
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -125,7 +126,7 @@ def test_the_same_weights_are_the_same_bytes(tmp_path):
 
 
 def test_an_encoder_with_qk_norm_is_refused(tmp_path):
-    with pytest.raises(RunError, match="no such model .* train the encoder without it"):
+    with pytest.raises(RunError, match=r"no such model .* train the encoder without it"):
         write(model_of(causal=False, qk_norm=True), tmp_path / "model")
     assert not (tmp_path / "model").exists()
 

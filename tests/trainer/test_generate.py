@@ -49,8 +49,8 @@ def test_greedy_is_transformers_greedy(models):
     ends = Counter()
     for ours, theirs in models:
         for prompt in PROMPTS:
-            found = greedy(ours, prompt, max_tokens=40, end_id=END)
-            assert found == by_transformers(theirs, prompt, max_new_tokens=40)
+            found = greedy(ours, prompt, max_tokens=25, end_id=END)
+            assert found == by_transformers(theirs, prompt, max_new_tokens=25)
             ends[found[-1] == END] += 1
     assert len(ends) == 2, ends  # both ways to stop were seen
 
@@ -60,7 +60,7 @@ def test_beams_are_transformers_beams(models, beams):
     ends = Counter()
     for ours, theirs in models:
         for prompt in PROMPTS:
-            for limit in (1, 3, 25):
+            for limit in (1, 3, 12):
                 found = beam(ours, prompt, beams=beams, max_tokens=limit, end_id=END)
                 wanted = by_transformers(theirs, prompt, max_new_tokens=limit, num_beams=beams, early_stopping=False)
                 assert found == trimmed(wanted)
@@ -111,15 +111,16 @@ def test_draws_follow_the_distribution_and_the_seed(models):
         logits = ours(torch.tensor([PROMPTS[1]]))[0, -1]
     shares = shaped(logits, temperature=1.5, top_k=4, top_p=1.0).softmax(-1)
     how = {"max_tokens": 1, "end_id": END, "temperature": 1.5, "top_k": 4}
-    counts = Counter(sample(ours, PROMPTS[1], seed=seed, **how)[0] for seed in range(1500))
+    counts = Counter(sample(ours, PROMPTS[1], seed=seed, **how)[0] for seed in range(600))
     assert set(counts) == set(shares.nonzero().flatten().tolist())
     for token, count in counts.items():
         p = float(shares[token])
-        assert abs(count / 1500 - p) < 5 * (p * (1 - p) / 1500) ** 0.5
+        assert abs(count / 600 - p) < 5 * (p * (1 - p) / 600) ** 0.5
     how |= {"max_tokens": 20, "top_k": 0}
     texts = [sample(ours, PROMPTS[1], seed=seed, **how) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
-    assert sample(ours, PROMPTS[1], seed=1, **(how | {"top_k": 1})) == greedy(ours, PROMPTS[1], max_tokens=20, end_id=END)
+    likeliest = sample(ours, PROMPTS[1], seed=1, **(how | {"top_k": 1}))
+    assert likeliest == greedy(ours, PROMPTS[1], max_tokens=20, end_id=END)
 
 
 def test_what_cannot_be_is_refused(models):

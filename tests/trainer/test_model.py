@@ -14,6 +14,7 @@ from trainer.attention import attend, block_mask, boolean_mask
 from trainer.model import ModelConfig, Transformer, rope_bits, rotate
 from trainer.sizes import SIZES, config_of, flops_per_token, parameter_count
 
+torch.set_num_threads(1)  # two threads over matrices this small wait for each other
 CONFIG = ModelConfig(vocab_size=61, layers=3, width=64, heads=4, kv_heads=2, hidden=96, causal=True, qk_norm=True,
                      tied=True)
 UNCOMPILED = pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile:UserWarning")

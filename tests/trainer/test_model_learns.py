@@ -12,6 +12,7 @@ from trainer.attention import boolean_mask
 from trainer.model import ModelConfig, Transformer, rope_bits
 from trainer.objectives import IGNORE, loss_sum
 
+torch.set_num_threads(1)  # two threads over matrices this small wait for each other
 CONFIG = ModelConfig(vocab_size=32, layers=2, width=64, heads=4, kv_heads=2, hidden=128, causal=True, qk_norm=True,
                      tied=True)
 

@@ -13,6 +13,7 @@ import torch
 
 from trainer.model import ModelConfig, Transformer
 
+torch.set_num_threads(1)  # two threads over matrices this small wait for each other
 ROOT = Path(__file__).parents[2]
 CONFIG = ModelConfig(vocab_size=67, layers=2, width=64, heads=4, kv_heads=2, hidden=96, causal=True, qk_norm=True,
                      tied=False)
