@@ -113,8 +113,8 @@ def test_shares_are_right_to_a_slot_and_in_every_stretch(weights):
         assert seen[-1] == pattern.quota[k]
         assert np.abs(seen - np.arange(1, SLOTS + 1) * pattern.share(k)).max() < 2
         places = np.array([0, 1, 77, SLOTS - 1, SLOTS, 3 * SLOTS + 5])
-        assert [pattern.count(k, n) for n in places] == [n // SLOTS * seen[-1] + (seen[n % SLOTS - 1] if n % SLOTS else 0)
-                                                         for n in places]
+        partial = np.concatenate([[0], seen])
+        assert [pattern.count(k, n) for n in places] == [n // SLOTS * seen[-1] + partial[n % SLOTS] for n in places]
 
 
 def test_a_mixture_in_one_phase_is_within_a_slot_of_its_weights():
@@ -187,7 +187,16 @@ def test_phases_go_on_where_the_last_left_off_and_start_anew_with_new_data():
 
 
 GOLDEN = [
-GENERATED
+    (1, 0, [("we", 0, 417814), ("wi", 0, 14), ("we", 0, 453182),
+            ("we", 0, 496388), ("wi", 0, 5), ("we", 0, 125131)]),
+    (1, 997, [("wi", 4, 40), ("we", 0, 443847), ("we", 0, 706330),
+              ("wi", 4, 56), ("co", 0, 5), ("wi", 4, 69)]),
+    (1, 1000000000000, [("wi", 9118434356, 54), ("wi", 9118434356, 24), ("we", 148940, 702675),
+                        ("wi", 9118434356, 64), ("co", 30395507782, 3), ("wi", 9118434356, 1)]),
+    (16, 0, [("we", 0, 657054), ("wi", 0, 43), ("we", 0, 800786),
+             ("we", 0, 217793), ("wi", 0, 69), ("we", 0, 940117)]),
+    (16, 1000000, [("wi", 9114, 50), ("we", 0, 343337), ("wi", 9114, 5),
+                   ("wi", 9114, 0), ("co", 30365, 4), ("wi", 9114, 21)]),
 ]
 
 
