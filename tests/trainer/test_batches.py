@@ -29,7 +29,8 @@ def order_of(rows: dict[str, int], *, start: int = 0, seed: int = 5) -> Order:
 
 
 def batches(data: DataSet, seq_len: int, **more) -> Batches:
-    return Batches(data=data, split="train", order=order_of(sample_rows(data, "train", seq_len)), seq_len=seq_len, **more)
+    order = order_of(sample_rows(data, "train", seq_len))
+    return Batches(data=data, split="train", order=order, seq_len=seq_len, **more)
 
 
 def stored(data: DataSet, source: str) -> list[dict]:
@@ -111,7 +112,8 @@ def test_ranks_of_any_number_read_what_one_reads(data, worlds):
 
 def test_masked_rows_give_padding_and_the_rest_stays(data, tmp_path):
     victim = stored(data, "web")[50]["doc_ids"][0]
-    holding = {(s, n) for s in ("web", "wiki", "tiny") for n, row in enumerate(stored(data, s)) if victim in row["doc_ids"]}
+    holding = {(s, n) for s in ("web", "wiki", "tiny") for n, row in enumerate(stored(data, s))
+               if victim in row["doc_ids"]}
     assert holding
     masked = masked_rows(data, "train", Takedown(documents=frozenset([victim]), rows={}))
     assert {(s, n) for s, rows in masked.items() for n in rows.tolist()} == holding
@@ -120,8 +122,8 @@ def test_masked_rows_give_padding_and_the_rest_stays(data, tmp_path):
         samples = list(range(400 * 24 // seq_len))
         rows = with_mask.read(np.array(samples))
         assert as_tuples(rows) == expected(data, with_mask, samples, holding)
-        gone = [i for i, (a, b) in enumerate(zip(as_tuples(rows), as_tuples(without.read(np.array(samples))), strict=True))
-                if a != b]
+        plain = as_tuples(without.read(np.array(samples)))
+        gone = [i for i, (a, b) in enumerate(zip(as_tuples(rows), plain, strict=True)) if a != b]
         assert gone and all(rows.n_real[i] == 0 and set(rows.tokens[i].tolist()) == {1} for i in gone)
 
 

@@ -100,7 +100,7 @@ def test_a_short_shard(manifest):
     path = manifest.parent / "train/web/shard-00001.arrow"
     whole = path.read_bytes()
     path.write_bytes(whole[:1040])  # 40 rows of 13 tokens of 2 bytes
-    refused(manifest, "train/web/shard-00001.arrow: 1040 bytes, but the tokens of its 40 rows alone are 1040", verify="off")
+    refused(manifest, "web/shard-00001.arrow: 1040 bytes, but the tokens of its 40 rows alone are 1040", verify="off")
     path.write_bytes(b"")
     refused(manifest, "shard-00001.arrow: 0 bytes", verify="off")
     path.write_bytes(whole[:-20])

@@ -67,7 +67,7 @@ def reference(order: Order, until: int) -> list[tuple[str, int, int]]:
     return found
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(phases=phases(), seed=st.integers(0, 9), data=st.data())
 def test_samples_are_those_of_a_loop_that_counts(phases, seed, data):
     order = Order(seed=seed, phases=phases)
@@ -78,7 +78,7 @@ def test_samples_are_those_of_a_loop_that_counts(phases, seed, data):
     assert triples(order, some) == [expected[i - first] for i in some]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=30)
 @given(phases=phases(), block_rows=st.sampled_from([1, 2, 7, 100]))
 def test_an_epoch_is_every_row_once_across_phases(phases, block_rows):
     order = Order(seed=1, phases=phases, block_rows=block_rows)
@@ -99,7 +99,7 @@ def test_an_epoch_is_every_row_once_across_phases(phases, block_rows):
                 assert len(found) == min(size, len(seen) - n * size), "an epoch ends before its last row"
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(weights=st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=12).filter(any))
 def test_shares_are_right_to_a_slot_and_in_every_stretch(weights):
     pattern = pattern_of(tuple(weights))

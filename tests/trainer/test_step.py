@@ -36,7 +36,8 @@ def expected(manifest: Path, samples: range, *, seq_len: int, phases: list[tuple
     """Through the order, then pyarrow: the documents of a sample found token by token."""
     data = open_data(str(manifest))
     pieces = 24 // seq_len
-    order = order_of(seed=seed, block_rows=1, rows={k: n * pieces for k, n in data.rows("train").items()}, dataset_id="d",
+    order = order_of(seed=seed, block_rows=1, dataset_id="d",
+                     rows={k: n * pieces for k, n in data.rows("train").items()},
                      phases=[PlannedPhase(start=s, data="", dataset_id="d", mix=m) for s, m in phases])
     draw, found = order.draw(np.array(samples)), []
     for sample, c, epoch, number in zip(samples, draw.component.tolist(), draw.epoch.tolist(), draw.row.tolist(),
@@ -51,7 +52,8 @@ def expected(manifest: Path, samples: range, *, seq_len: int, phases: list[tuple
         first = number % pieces * seq_len
         owners = [ids[sum(s <= at for s in starts) + len(ids) - len(starts) - 1].hex()
                   for at in range(first, min(first + seq_len + 1, stored["n_real"]))]
-        found.append("\t".join([str(sample), source, str(epoch), shard.path, str(row), " ".join(dict.fromkeys(owners))]))
+        cells = [sample, source, epoch, shard.path, row, " ".join(dict.fromkeys(owners))]
+        found.append("\t".join(map(str, cells)))
     return found
 
 
@@ -72,15 +74,15 @@ def test_a_step_of_a_run(manifest, tmp_path, capsys, step, samples):
 
 
 def test_a_step_by_its_options(manifest, capsys):
-    lines = said(capsys, "--data", str(manifest), "--at", "3", "--seed", "4", "--mix", "wiki=2,web=1", "--global-batch", "5")
+    asked = ("--data", str(manifest), "--at", "3", "--mix", "wiki=2,web=1", "--global-batch", "5")
+    lines = said(capsys, *asked, "--seed", "4")
     assert lines == expected(manifest, range(15, 20), seq_len=24, phases=[(0, {"wiki": 2, "web": 1})], seed=4)
-    assert lines != said(capsys, "--data", str(manifest), "--at", "3", "--seed", "5", "--mix", "wiki=2,web=1",
-                         "--global-batch", "5")
+    assert lines != said(capsys, *asked, "--seed", "5")
 
 
 def test_it_is_a_command(manifest):
-    done = subprocess.run([sys.executable, "-m", "trainer.order", "--data", str(manifest), "--at", "0", "--global-batch",
-                           "3"], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "trainer.order", "--data", str(manifest), "--at", "0",
+                           "--global-batch", "3"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 4, done.stderr
     assert subprocess.run([sys.executable, "-m", "trainer.order", "--at", "0"], cwd=ROOT,
                           capture_output=True).returncode == 1
@@ -99,8 +101,9 @@ def test_what_cannot_be_answered_is_refused(manifest, tmp_path, capsys):
     assert "steps are not negative" in refused(capsys, "--run", folder, "--at", "-1")
     assert "give --run RUN_FOLDER, or --data and --global-batch" in refused(capsys, "--at", "0")
     assert "give --run" in refused(capsys, "--data", str(manifest), "--at", "0", "--global-batch", "0")
-    assert "no source book" in refused(capsys, "--data", str(manifest), "--at", "0", "--global-batch", "2", "--mix", "book=1")
-    assert "block_rows" in refused(capsys, "--data", str(manifest), "--at", "0", "--global-batch", "2", "--block-rows", "0")
+    asked = ("--data", str(manifest), "--at", "0", "--global-batch", "2")
+    assert "no source book" in refused(capsys, *asked, "--mix", "book=1")
+    assert "block_rows" in refused(capsys, *asked, "--block-rows", "0")
     assert "none/run.json: not the run.json" in refused(capsys, "--run", str(tmp_path / "none"), "--at", "1")
     for broken in ({"phases": [{}]}, {"steps": [[1]]}, {"seed": None}, {"phases": 3}):
         assert "not the run.json" in refused(capsys, "--run", run_folder(tmp_path, manifest, **broken), "--at", "1")

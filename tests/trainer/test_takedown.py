@@ -39,10 +39,10 @@ def test_a_line_that_is_neither_is_refused_by_its_number(tmp_path, line):
 
 
 def test_a_list_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(RunError, match="none.txt: the takedown list cannot be read"):
+    with pytest.raises(RunError, match=r"none.txt: the takedown list cannot be read"):
         read_takedown(str(tmp_path / "none.txt"))
     (tmp_path / "bytes.txt").write_bytes(b"\xff")
-    with pytest.raises(RunError, match="bytes.txt: the takedown list cannot be read"):
+    with pytest.raises(RunError, match=r"bytes.txt: the takedown list cannot be read"):
         read_takedown(str(tmp_path / "bytes.txt"))
 
 
