@@ -1,7 +1,7 @@
 """Tokens a CPU second from warm shards to torch int64 [16, 2049], beside other loaders in the same run.
 
-One process, one thread; the best of five turns, taken in rotation so that a busy machine is busy for all. litdata is not
-among our dependencies: its row is there where `pip install litdata` has been run.
+One process, one thread; the best of five turns, taken in rotation so that a busy machine is busy for all. litdata is
+not among our dependencies: its row is there where `pip install litdata` has been run.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ BATCH, SEQ_LEN, ROWS, TURNS, BATCHES = 16, 2_048, 24_576, 5, 400
 def data(tmp_path_factory) -> DataSet:
     """50 million tokens in four shards of two sources."""
     manifest = make_data(tmp_path_factory.mktemp("loader"), sources={"web": ROWS * 3 // 4, "wiki": ROWS // 4},
-                         seq_len=SEQ_LEN, vocab_size=50_257, document_tokens=700, shard_rows=ROWS // 4, splits=("train",))
+                         splits=("train",), seq_len=SEQ_LEN, vocab_size=50_257, document_tokens=700,
+                         shard_rows=ROWS // 4)
     return open_data(str(manifest), verify="full")
 
 
@@ -82,7 +83,8 @@ def litdata_rows(data: DataSet, folder: Path) -> Callable[[], object] | None:
     shards = list(range(len(data.all_shards)))
     litdata.optimize(fn=ShardTokens(str(data.path)), inputs=shards, output_dir=str(written), num_workers=1,
                      chunk_bytes="64MB", item_loader=litdata.TokensLoader(), verbose=False)
-    rows = litdata.StreamingDataset(str(written), item_loader=litdata.TokensLoader(block_size=SEQ_LEN + 1), shuffle=True)
+    loader = litdata.TokensLoader(block_size=SEQ_LEN + 1)
+    rows = litdata.StreamingDataset(str(written), item_loader=loader, shuffle=True)
 
     def endless() -> Iterator[torch.Tensor]:
         while True:
@@ -107,7 +109,8 @@ def test_loader(data, stream, tmp_path):
     torch.set_num_threads(1)
     rows = {"ours": ours(data, 1), "ours, block_rows=64": ours(data, 64),
             "nanoGPT's get_batch, mapped once": memmapped(stream, each_batch=False),
-            "nanoGPT's get_batch": memmapped(stream, each_batch=True), "litdata TokensLoader": litdata_rows(data, tmp_path)}
+            "nanoGPT's get_batch": memmapped(stream, each_batch=True),
+            "litdata TokensLoader": litdata_rows(data, tmp_path)}
     rates: dict[str, list[float]] = {name: [] for name, batch in rows.items() if batch}
     for name in rates:
         for _ in range(ROWS // BATCH):  # an epoch, so that every page is in memory
