@@ -73,7 +73,8 @@ def _quotas(weights: tuple[float, ...]) -> _Ints:
     """Slots by largest remainder, at least one for a positive weight; ties to the earlier source.
 
     fsum is correctly rounded, so the sum does not depend on the order of the weights."""
-    exact = [w / math.fsum(weights) * SLOTS for w in weights]
+    scaled = [w / max(weights) for w in weights]
+    exact = [w / math.fsum(scaled) * SLOTS for w in scaled]
     quota = [max(math.floor(x), 1 if w > 0 else 0) for x, w in zip(exact, weights, strict=True)]
     by_rest = sorted((k for k, w in enumerate(weights) if w > 0), key=lambda k: quota[k] - exact[k])
     for n in range(SLOTS - sum(quota)):

@@ -122,7 +122,7 @@ def read_run(folder: str) -> Run:
 def _asked(options: argparse.Namespace) -> Run:
     """What the options say, where there is no run.json."""
     if not options.data or not options.global_batch or options.global_batch < 1:
-        raise RunError("give --run RUN_FOLDER, or --data and --global-batch (and --seed, --mix, --seq-len, --block-rows "
+        raise RunError("give --run RUN_FOLDER, or --data and --global-batch (--seed, --mix, --seq-len, --block-rows "
                        "as the run had them)")
     phase = PlannedPhase(start=0, data=options.data, dataset_id="", mix=parse_mix(options.mix) if options.mix else {})
     return Run(seed=options.seed, seq_len=options.seq_len or 0, block_rows=options.block_rows, phases=(phase,),

@@ -16,6 +16,7 @@ from schemas.errors import RunError
 from trainer.dataset import DataSet
 
 _ID = re.compile(r"[0-9a-fA-F]{32}")
+_ROW = re.compile(r"(.*\S)\s+([0-9]{1,18})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +35,17 @@ def read_takedown(path: str) -> Takedown:
     """
     try:
         with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
+            lines = file.read().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{path}: the takedown list cannot be read ({error}); without it nothing is trained") from error
     documents: set[bytes] = set()
     rows: dict[tuple[str, int], str] = {}
     for number, line in enumerate(lines, 1):
         text = re.sub(r"(^|\s)#.*", "", line).strip()
-        shard, _, row = text.rpartition(" ")
         if _ID.fullmatch(text):
             documents.add(bytes.fromhex(text))
-        elif shard and row.isascii() and row.isdigit():
-            rows[shard.strip(), int(row)] = f"{path}, line {number}"
+        elif listed := _ROW.fullmatch(text):
+            rows[listed[1], int(listed[2])] = f"{path}, line {number}"
         elif text:
             raise RunError(f"{path}, line {number}: {text[:80]!r} is neither the 32 hexadecimal digits of a document "
                            "nor a shard's path and a row")

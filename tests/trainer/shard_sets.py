@@ -65,9 +65,10 @@ def _rows(
 ) -> tuple[pa.RecordBatch, dict[str, int]]:
     """Exactly `rows` rows, and what the manifest says of them."""
     stream = rows * seq_len + 1 - min(short, seq_len - 1)
-    lengths = []
-    while (left := stream - sum(lengths) - len(lengths)) > 0:
+    lengths, left = [], stream
+    while left > 0:
         lengths.append(min(int(rng.integers(0, 2 * document_tokens + 1)), left - 1))
+        left -= lengths[-1] + 1
     ordinary = len(sizes) - len(SPECIAL_TOKENS)
     runs = [np.zeros(0, np.int64), *(int(rng.integers(ordinary)) + int(rng.integers(1, 4)) * np.arange(n)
                                      for n in lengths)]
