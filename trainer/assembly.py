@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from schemas.errors import RunError
 from trainer.batches import Batches
 from trainer.dataset import DataSet
 from trainer.evaluation import Evaluation, fixed_set
@@ -33,10 +34,16 @@ def config_for(settings: Settings, data: DataSet, us: Team) -> ModelConfig:
     attention = settings.attention
     if attention == "auto":
         attention = "flex" if us.device.type == "cuda" and settings.document_masks else "sdpa"
-    return config_of(
-        settings.model, vocab_size=data.manifest.vocab_size, causal=settings.objective == "clm",
-        qk_norm=settings.qk_norm, tied=settings.tied, attention=attention,
+    causal = settings.objective == "clm"
+    qk_norm = causal if settings.qk_norm is None else settings.qk_norm  # transformers knows no encoder with it
+    config = config_of(
+        settings.model, vocab_size=data.manifest.vocab_size, causal=causal, qk_norm=qk_norm, tied=settings.tied,
+        attention=attention,
     )
+    try:
+        return dataclasses.replace(config, kv_heads=settings.kv_heads or config.kv_heads)
+    except ValueError as error:
+        raise RunError(f"--kv-heads {settings.kv_heads}: {error}.") from error
 
 
 def identity_of(settings: Settings, data: DataSet, config: ModelConfig) -> Identity:
@@ -146,7 +153,8 @@ def first_words(settings: Settings, data: DataSet, config: ModelConfig, progress
     phase = progress.phases[-1]
     start = f"goes on after step {progress.step:,}" if progress.step else "begins"
     mix = ", ".join(f"{name} {share:.1%}" for name, share in phase.mix.items())
-    say(f"{settings.model}: {parameter_count(config):,} parameters; {us.world} x {us.device.type}; {settings.out} {start}")
+    where = f"{us.world} x {us.device.type}"
+    say(f"{settings.model}: {parameter_count(config):,} parameters; {where}; {settings.out} {start}")
     samples = sum(n for name, n in samples_of(settings, data, "train").items() if phase.mix.get(name))
     say(f"data set {phase.dataset_id}: {samples:,} samples of {progress.identity.seq_len:,} tokens; {mix}")
     epochs = settings.steps * settings.global_batch / samples

@@ -74,7 +74,8 @@ class Evaluation:
     ) -> None:
         examples = self.examples(rows)
         targets = torch.where(torch.from_numpy(counts)[:, None], examples.targets, IGNORE)
-        logits = model(examples.inputs.to(device), None if examples.documents is None else examples.documents.to(device))
+        documents = None if examples.documents is None else examples.documents.to(device)
+        logits = model(examples.inputs.to(device), documents)
         losses = loss_sum(logits, targets.to(device))[1]
         each = torch.stack([
             losses.double().cpu(), (targets != IGNORE).sum(1).double(),

@@ -180,3 +180,9 @@ def _own(name: str) -> str:
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    from trainer.export_run import main
+
+    main()

@@ -113,8 +113,9 @@ class _Asked:
 def _check_loss(loss: float, run: Run, now: Progress) -> None:
     if not math.isfinite(loss):
         raise RunError(
-            f"the loss of step {now.step:,} is {loss}, and nothing was saved of it. What it read: python -m trainer.order "
-            f"--run {run.settings.out} --at {now.step}. Lower --lr, or go on from an older checkpoint by removing newer ones."
+            f"the loss of step {now.step:,} is {loss}, and nothing was saved of it. To see what it read: "
+            f"python -m trainer.order --data {run.settings.data} --run {run.settings.out} --at {now.step}. "
+            "Lower --lr; or remove the newest checkpoints, to go on from an older one."
         )
 
 

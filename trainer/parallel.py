@@ -58,11 +58,11 @@ class Team:
 @contextlib.contextmanager
 def team(*, replicas: int = 1, timeout_s: float = 600.0) -> Iterator[Team]:
     """Joins the processes that torchrun started, or is the only one. Raises RunError where `replicas` does not fit."""
-    world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     if world % replicas:
         raise RunError(f"--replicas {replicas} does not divide {world} processes. Give one of its divisors.")
     cuda = torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
     dist.init_process_group(
@@ -87,11 +87,12 @@ def spread(model: nn.Module, team: Team, *, bf16: bool, recompute: bool, compile
     gathered from the forward to the backward pass where a step accumulates: gathering them for every micro-batch again
     costs more than their room.
     """
-    policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32) if bf16 else MixedPrecisionPolicy()
-    for number, block in enumerate(model.blocks):
+    products = {"param_dtype": torch.bfloat16, "reduce_dtype": torch.float32} if bf16 else {}
+    policy = MixedPrecisionPolicy(**products)
+    for number in range(len(model.blocks)):
         if recompute:
-            model.blocks[number] = block = checkpoint_wrapper(block)
+            model.blocks[number] = checkpoint_wrapper(model.blocks[number])
         if compiled:
-            block.compile()
-        fully_shard(block, mesh=team.mesh, mp_policy=policy, reshard_after_forward=not accumulates)
+            model.blocks[number].compile()
+        fully_shard(model.blocks[number], mesh=team.mesh, mp_policy=policy, reshard_after_forward=not accumulates)
     fully_shard(model, mesh=team.mesh, mp_policy=policy, reshard_after_forward=not accumulates)

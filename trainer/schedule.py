@@ -18,10 +18,8 @@ def learning_rate(step: int, settings: Settings) -> float:
     if step < settings.warmup:
         return settings.lr * step / settings.warmup
     low = settings.lr * settings.min_lr
-    if settings.schedule == "wsd":
-        first = settings.steps - round(settings.decay * settings.steps)
-    else:
-        first = settings.warmup
+    tail = round(settings.decay * settings.steps)
+    first = settings.steps - tail if settings.schedule == "wsd" else settings.warmup
     done = min(1.0, max(0, step - first) / max(1, settings.steps - first))
     left = (1 + math.cos(math.pi * done)) / 2 if settings.schedule == "cosine" else 1 - done
     return low + (settings.lr - low) * left

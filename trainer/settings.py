@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from schemas.errors import RunError
+from trainer.sizes import SIZES
 
 OBJECTIVES = ("clm", "mlm")
 SCHEDULES = ("cosine", "linear", "wsd")
@@ -21,7 +22,8 @@ class Settings:
     out: str
     objective: str = "clm"
     model: str = "124m"
-    qk_norm: bool = True
+    qk_norm: bool | None = None
+    kv_heads: int | None = None
     tied: bool = True
     attention: str = "auto"
     document_masks: bool = True
@@ -67,8 +69,8 @@ def parse(argv: Sequence[str] | None) -> Settings:
             raise RunError(f"--{name.replace('_', '-')} {getattr(settings, name)}: give a number of at least 1.")
     if settings.warmup + round(settings.decay * settings.steps) > settings.steps and settings.schedule == "wsd":
         raise RunError(
-            f"--warmup {settings.warmup} and --decay {settings.decay} of --steps {settings.steps} leave no steps between "
-            "them. Lower one of them, or train for longer."
+            f"--warmup {settings.warmup} and --decay {settings.decay} of --steps {settings.steps} leave no steps "
+            "between them. Lower one of them, or train for longer."
         )
     return settings
 
@@ -115,9 +117,10 @@ def _model(group: argparse._ArgumentGroup) -> None:
     d = Settings(data="", out="")
     group.add_argument("--objective", choices=OBJECTIVES, default=d.objective,
                        help="clm: next token, a decoder; mlm: masked tokens, an encoder (%(default)s)")
-    group.add_argument("--model", default=d.model, metavar="SIZE", help="tiny to 1.5b (%(default)s)")
+    group.add_argument("--model", default=d.model, choices=tuple(SIZES), help="size (%(default)s)")
     group.add_argument("--qk-norm", action=argparse.BooleanOptionalAction, default=d.qk_norm,
-                       help="normalise queries and keys")
+                       help="normalise queries and keys; default: in decoders")
+    group.add_argument("--kv-heads", type=int, metavar="N", help="grouped queries: heads of keys; default: the size's")
     group.add_argument("--tied", action=argparse.BooleanOptionalAction, default=d.tied,
                        help="one table for tokens that go in and come out")
     group.add_argument("--attention", choices=("auto", "sdpa", "flex"), default=d.attention,
@@ -129,15 +132,19 @@ def _model(group: argparse._ArgumentGroup) -> None:
 def _optimisation(group: argparse._ArgumentGroup) -> None:
     d = Settings(data="", out="")
     group.add_argument("--steps", type=int, default=d.steps, help="optimiser steps (%(default)s)")
-    group.add_argument("--global-batch", type=int, default=d.global_batch, metavar="N", help="samples a step (%(default)s)")
+    group.add_argument("--global-batch", type=int, default=d.global_batch, metavar="N",
+                       help="samples a step (%(default)s)")
     group.add_argument("--micro-batch", type=int, default=d.micro_batch, metavar="N",
                        help="samples at once on one device; the rest is accumulated (%(default)s)")
     group.add_argument("--lr", type=float, default=d.lr, help="highest learning rate (%(default)s)")
-    group.add_argument("--min-lr", type=float, default=d.min_lr, metavar="F", help="last rate, as a share of it (%(default)s)")
+    group.add_argument("--min-lr", type=float, default=d.min_lr, metavar="F",
+                       help="last rate, as a share of it (%(default)s)")
     group.add_argument("--schedule", choices=SCHEDULES, default=d.schedule, help="(%(default)s)")
     group.add_argument("--warmup", type=int, default=d.warmup, metavar="STEPS", help="(%(default)s)")
-    group.add_argument("--decay", type=float, default=d.decay, metavar="F", help="wsd: share of the steps that decay (%(default)s)")
-    group.add_argument("--weight-decay", type=float, default=d.weight_decay, metavar="F", help="of matrices (%(default)s)")
+    group.add_argument("--decay", type=float, default=d.decay, metavar="F",
+                       help="wsd: share of the steps that decay (%(default)s)")
+    group.add_argument("--weight-decay", type=float, default=d.weight_decay, metavar="F",
+                       help="of matrices (%(default)s)")
     group.add_argument("--beta1", type=float, default=d.beta1, help="of AdamW (%(default)s)")
     group.add_argument("--beta2", type=float, default=d.beta2, help="of AdamW (%(default)s)")
     group.add_argument("--clip", type=float, default=d.clip, help="largest norm of the gradient; 0: none (%(default)s)")
@@ -148,7 +155,8 @@ def _machine(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--precision", choices=("auto", "bf16", "fp32"), default=d.precision,
                        help="of products; weights stay fp32. auto: bf16 on a GPU, else fp32")
     group.add_argument("--compile", action="store_true", help="torch.compile each block")
-    group.add_argument("--recompute", action="store_true", help="forget activations and compute them twice: less memory")
+    group.add_argument("--recompute", action="store_true",
+                       help="forget activations and compute them twice: less memory")
     group.add_argument("--replicas", type=int, default=d.replicas, metavar="N",
                        help="HSDP: copies of the weights, each spread over processes / N (%(default)s: FSDP)")
     group.add_argument("--deterministic", action="store_true", help="refuse operations that do not repeat bit for bit")
@@ -158,8 +166,10 @@ def _machine(group: argparse._ArgumentGroup) -> None:
 
 def _keeping(group: argparse._ArgumentGroup) -> None:
     d = Settings(data="", out="")
-    group.add_argument("--out", required=True, metavar="RUN", help="folder of checkpoints and logs, seen by all processes")
-    group.add_argument("--checkpoint-every", type=int, default=d.checkpoint_every, metavar="STEPS", help="(%(default)s)")
+    group.add_argument("--out", required=True, metavar="RUN",
+                       help="folder of checkpoints and logs, seen by all processes")
+    group.add_argument("--checkpoint-every", type=int, default=d.checkpoint_every, metavar="STEPS",
+                       help="(%(default)s)")
     group.add_argument("--keep", type=int, default=d.keep, metavar="N", help="checkpoints to keep (%(default)s)")
     group.add_argument("--sync-checkpoints", action="store_true", help="wait for each to be written")
     group.add_argument("--eval-every", type=int, default=d.eval_every, metavar="STEPS", help="0: never (%(default)s)")

@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def _end(message: str) -> None:
-    rank = f" (rank {os.environ['RANK']})" if int(os.environ.get("WORLD_SIZE", 1)) > 1 else ""
+    rank = f" (rank {os.environ['RANK']})" if int(os.environ.get("WORLD_SIZE", "1")) > 1 else ""
     print(f"winnow{rank}: {message}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(1)

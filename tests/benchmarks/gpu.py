@@ -111,7 +111,8 @@ def speed(scale: Scale, data: Path, run: Path, seconds: float, *more: str) -> di
     train(data, run, seconds, "--global-batch", str(scale.global_batch), *compiled, *more)
     lines = steps(run)[WARM:]
     median = {k: statistics.median(line[k] for line in lines) for k in ("tokens_per_s", "step_ms")}
-    shares = {k: lines[0][k] and statistics.median(line[k] for line in lines) for k in ("mfu_datasheet", "mfu_measured")}
+    shares = {k: lines[0][k] and statistics.median(line[k] for line in lines)
+              for k in ("mfu_datasheet", "mfu_measured")}
     stall = sum(line["data_wait_ms"] for line in lines) / sum(line["step_ms"] for line in lines)
     return {**median, **shares, "stall": stall, "first_loss": steps(run)[0]["loss"], "last_loss": lines[-1]["loss"],
             "steps": len(lines) + WARM, "memory_bytes": lines[-1]["memory_bytes"]}

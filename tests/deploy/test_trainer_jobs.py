@@ -47,7 +47,8 @@ def test_the_job_set_is_yaml_whose_arguments_are_ours():
     spec = group["template"]["spec"]
     pod = spec["template"]["spec"]
     (container,) = pod["containers"]
-    launcher, ours = (container["args"][: (at := container["args"].index("trainer.train"))], container["args"][at + 1 :])
+    at = container["args"].index("trainer.train")
+    launcher, ours = container["args"][:at], container["args"][at + 1 :]
     settings = parse(ours)
     nodes = spec["parallelism"]
     assert spec["completions"] == nodes and f"--nnodes={nodes}" in launcher

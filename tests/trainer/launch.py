@@ -52,7 +52,9 @@ def start(arguments: Sequence[str], *, world: int, logs: Path, module: str = "tr
     logs.mkdir(parents=True, exist_ok=True)
     for rank in range(world):
         files.append(logs / f"rank-{rank}-{port}.log")
-        torchrun = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        torchrun = {
+            "RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
+        }
         environment = {
             **os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **{k: str(v) for k, v in torchrun.items()},
         }

@@ -56,7 +56,8 @@ def train(model, adam, steps: int = 1) -> None:
 
 def values(model, adam) -> list[torch.Tensor]:
     moments = [adam.state[p][k] for p in model.parameters() for k in ("exp_avg", "exp_avg_sq", "step")]
-    return [t.full_tensor().clone() if hasattr(t, "full_tensor") else t.clone() for t in (*model.parameters(), *moments)]
+    every = (*model.parameters(), *moments)
+    return [t.full_tensor().clone() if hasattr(t, "full_tensor") else t.clone() for t in every]
 
 
 def equal(one, other) -> bool:

@@ -56,7 +56,9 @@ def test_every_setting_has_its_option():
     assert given == Settings(data="d", out="o")  # the parser's defaults are the dataclass's
 
 
-@pytest.mark.parametrize("option", ["--steps", "--global-batch", "--micro-batch", "--block-rows", "--replicas", "--keep"])
+@pytest.mark.parametrize(
+    "option", ["--steps", "--global-batch", "--micro-batch", "--block-rows", "--replicas", "--keep"]
+)
 def test_numbers_below_one_are_refused(option):
     with pytest.raises(RunError, match=f"{option} 0"):
         parse(["--data", "d", "--out", "o", option, "0"])
