@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 ROUNDS = 6
-"""How evenly the first 8,192 of 49,152 indices fall on 64ths of the range, chi-square over its 63 degrees of freedom, 20
-keys: up to 4.2 with 2 rounds, up to 1.1 with these."""
+"""How evenly the first 8,192 of 49,152 indices fall on 64ths of the range, chi-square over its 63 degrees of freedom,
+for 20 keys: up to 4.2 with 2 rounds, up to 1.1 with these."""
 
 _U = np.uint64
 _HALF = 1 << 62
