@@ -41,7 +41,7 @@ class Batches:
     Piece p of a stored row has its tokens p * seq_len to (p + 1) * seq_len, both included. `masked` has the stored rows
     of each source that give no target, ascending: see `trainer.takedown.masked_rows`.
 
-    Raises RunError where `sample_rows` does, and when the order's last phase was made for other sources or rows.
+    Raises RunError where `sample_rows` does, and when a phase of the order is one of other sources or rows.
     """
 
     data: DataSet
@@ -53,7 +53,7 @@ class Batches:
 
     def __post_init__(self) -> None:
         rows = sample_rows(self.data, self.split, self.seq_len)
-        for c in self.order.phases[-1].components:
+        for c in (c for phase in self.order.phases for c in phase.components):
             if rows.get(c.name, 0) != c.rows:
                 raise RunError(f"{self.data.path}: {rows.get(c.name, 0)} samples of {c.name} in {self.split}, but "
                                f"the order is one of {c.rows}: it belongs to another data set or --seq-len")

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 ROUNDS = 6
-"""Of 49,152 indices, 2 rounds leave some 64ths of the range up to 4 times fuller than chance has them; 4, 6 and 8
-cannot be told from chance. Six, because a round costs a tenth of what fetching a row costs."""
+"""How evenly the first 8,192 of 49,152 indices fall on 64ths of the range, chi-square over its 63 degrees of freedom,
+for 20 keys: up to 4.2 with 2 rounds, up to 1.1 with these."""
 
 _U = np.uint64
 _HALF = 1 << 62
@@ -31,7 +31,7 @@ def permute(index: npt.NDArray[np.int64], *, size: int, key: _Keys) -> npt.NDArr
     """int64[n]: where a shuffle of [0, size) named `key` puts each index; a bijection of [0, size) for every key.
 
     `size` is 1 to 2^62. `key` is uint64[ROUNDS], or uint64[ROUNDS, n]: a key, and so a shuffle, for each index. Call it
-    with thousands of indices at a time: a call of 16 takes half as long as one of 8,192.
+    with thousands of indices at a time: a call of 16 takes 105 µs, one of 8,192 takes 285.
 
     Raises ValueError on another size, and on indices outside [0, size).
     """

@@ -139,6 +139,9 @@ def test_a_length_that_does_not_fit_is_refused(data, seq_len, said):
 
 
 def test_an_order_of_other_rows_is_refused(data):
+    now, then = order_of(data.rows("train"), start=10), order_of(sample_rows(data, "train", 12))
+    with pytest.raises(RunError, match="the order is one of 2: it belongs"):
+        Batches(data=data, split="train", order=Order(seed=1, phases=(*then.phases, *now.phases)), seq_len=24)
     with pytest.raises(RunError, match="the order is one of 1: it belongs to another data set or --seq-len"):
         Batches(data=data, split="train", order=order_of(data.rows("train")), seq_len=12)
 
