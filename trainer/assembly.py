@@ -14,9 +14,8 @@ from trainer.batches import Batches
 from trainer.dataset import DataSet
 from trainer.evaluation import Evaluation, fixed_set
 from trainer.meter import Peaks, datasheet_peak, measured_peak, say
-from trainer.mixture import PlannedPhase, components_of, order_of, parse_mix
+from trainer.mixture import PlannedPhase, check_rows, components_of, order_of, parse_mix
 from trainer.model import Transformer
-from trainer.sizes import ModelConfig, config_of, parameter_count
 from trainer.objectives import Examples, causal, masked
 from trainer.optim import optimiser
 from trainer.order import Order, Phase
@@ -24,6 +23,7 @@ from trainer.parallel import Team, spread
 from trainer.progress import Identity, Progress
 from trainer.rows import Rows
 from trainer.settings import Settings
+from trainer.sizes import ModelConfig, config_of, parameter_count
 from trainer.takedown import masked_rows, read_takedown
 
 EVALUATION_SEED = 0x5EED
@@ -84,11 +84,13 @@ def build(settings: Settings, config: ModelConfig, us: Team) -> tuple[Transforme
 def reader(settings: Settings, data: DataSet, progress: Progress, us: Team) -> Callable[[int], Examples]:
     """Step to this rank's examples: its share of the global batch is one piece of the order."""
     identity = progress.identity
+    order = order_of(
+        seed=identity.seed, block_rows=identity.block_rows, phases=progress.phases,
+        rows=samples_of(settings, data, "train"), dataset_id=data.manifest.dataset_id,
+    )
+    check_rows(order, global_batch=settings.global_batch, where=settings.data)
     batches = Batches(
-        data=data, split="train", seq_len=identity.seq_len, order=order_of(
-            seed=identity.seed, block_rows=identity.block_rows, phases=progress.phases,
-            rows=samples_of(settings, data, "train"), dataset_id=data.manifest.dataset_id,
-        ), masked=_masked(settings, data, "train"),
+        data=data, split="train", seq_len=identity.seq_len, order=order, masked=_masked(settings, data, "train")
     )
     examples = examples_of(settings, data, seed=settings.seed)
     share = settings.global_batch // us.world

@@ -49,7 +49,9 @@ def run_of(given, us, *, world: int = 1, rank: int = 0) -> Run:
     shards = open_data(given.data, verify="off")
     mix = {"web": 0.75, "wiki": 0.25}
     phase = PlannedPhase(start=0, data=given.data, dataset_id=shards.manifest.dataset_id, mix=mix)
-    identity = Identity(objective=given.objective, model={}, tokenizer_digest="", seed=given.seed, seq_len=32, block_rows=1)
+    identity = Identity(
+        objective=given.objective, model={}, tokenizer_digest="", seed=given.seed, seq_len=32, block_rows=1,
+    )
     progress = begin(identity, phase, global_batch=given.global_batch)
     model, adam = build(given, config_for(given, shards, us), us)
     seat = Team(rank=rank, world=world, device=us.device, mesh=us.mesh)
@@ -98,7 +100,7 @@ def test_the_step_is_the_plain_one(data, us, tmp_path):
     assert float(found["loss"]) == pytest.approx(loss.item(), rel=1e-6)
     assert float(found["grad_norm"]) == pytest.approx(norm.item(), rel=1e-5)
     for name, parameter in run.model.named_parameters():
-        torch.testing.assert_close(parameter.full_tensor(), weights[name], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(parameter.full_tensor(), weights[name], rtol=1e-5, atol=1e-5)  # of a rate of 3e-4
 
 
 @pytest.mark.parametrize("more", [(), ("--objective", "mlm"), ("--recompute",)])
@@ -124,11 +126,12 @@ def test_any_number_of_ranks_reads_the_same_samples(data, us, tmp_path, world, o
 
 
 def test_one_batch_is_learnt_by_heart(data, us, tmp_path):
-    run = run_of(settings(data, tmp_path, "--lr", "3e-3", "--weight-decay", "0", "--schedule", "wsd", "--decay", "0"), us)
+    flat = ("--lr", "3e-3", "--weight-decay", "0", "--schedule", "wsd", "--decay", "0")
+    run = run_of(settings(data, tmp_path, *flat), us)
     examples = run.read(1)
-    keep = slice(0, 4)
+    keep = slice(0, 2)
     few = Examples(inputs=examples.inputs[keep], targets=examples.targets[keep], documents=examples.documents[keep])
-    found = [float(step(run, few, number=n)["loss"]) for n in range(1, 150)]
+    found = [float(step(run, few, number=n)["loss"]) for n in range(1, 120)]
     assert found[0] > 4
     assert found[-1] < 0.05
 
@@ -171,7 +174,8 @@ def test_evaluation_equals_a_count_by_hand(data, us, tmp_path):
                     mine[2] += int(shards.token_bytes[target])
             seen += 1
     assert seen == sum(len(n) for n in evaluation.rows.values())
-    for figures, key in [(found, "all"), *((v, k) for part in ("sources", "languages") for k, v in found[part].items())]:
+    each = [(figures, key) for part in ("sources", "languages") for key, figures in found[part].items()]
+    for figures, key in [(found, "all"), *each]:
         loss, targets, size = sums[key]
         assert figures["targets"] == targets
         assert figures["loss"] == pytest.approx(loss / targets, rel=1e-6)
