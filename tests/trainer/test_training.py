@@ -6,10 +6,12 @@ import dataclasses
 import json
 import math
 import re
+import shutil
 
 import numpy as np
 import pytest
 import torch
+import xxhash
 from torch.nn import functional
 
 from schemas.errors import RunError
@@ -19,9 +21,11 @@ from trainer import checkpoints
 from trainer.assembly import EVALUATION_SEED, build, config_for, evaluation_for, examples_of, reader
 from trainer.batches import Batches
 from trainer.dataset import open_data
+from trainer.export_run import run as export_run
 from trainer.loop import Run, step
 from trainer.meter import Peaks
 from trainer.mixture import PlannedPhase
+from trainer.model import Transformer
 from trainer.objectives import IGNORE, Examples
 from trainer.parallel import Team, team
 from trainer.progress import Identity, begin
@@ -83,8 +87,6 @@ def test_the_step_is_the_plain_one(data, us, tmp_path):
     plain = run_of(given, us).model
     examples = run.read(1)
     weights = {n: p.full_tensor().detach().clone().requires_grad_() for n, p in plain.named_parameters()}
-    from trainer.model import Transformer
-
     bare = Transformer(run.model.config)
     logits = torch.func.functional_call(bare, weights, (examples.inputs,))
     loss = functional.cross_entropy(logits.flatten(0, 1), examples.targets.flatten(), ignore_index=IGNORE)
@@ -288,3 +290,34 @@ def test_batches_are_of_the_split_that_is_named(data):
     shards = open_data(str(data), verify="off")
     assert set(shards.rows("train")) == set(shards.rows("validation")) == {"web", "wiki"}
     assert Batches.__dataclass_fields__["split"].type == "str"
+
+
+def test_a_checkpoint_is_exported_and_transformers_loads_it(data, us, tmp_path):
+    """With the logits that the weights in training gave; a tokenizer of another digest is refused."""
+    from transformers import AutoModelForCausalLM
+
+    run, tokenizer = tmp_path / "run", tmp_path / "tokenizer.json"
+    tokenizer.write_text("{}")
+    digest = xxhash.xxh3_128_hexdigest(b"{}")
+    manifest = tmp_path / "data/manifest.json"
+    shutil.copytree(data.parent, manifest.parent)
+    manifest.write_text(data.read_text().replace("0" * 32, digest))
+    with pytest.raises(RunError, match="no complete checkpoint. Train first"):
+        export_run(["--run", str(run), "--output", str(tmp_path / "model")])
+    train(settings(manifest, run, "--steps", "5", "--checkpoint-every", "3"), us)
+    with pytest.raises(RunError, match="Complete are those of steps: 3, 5"):
+        export_run(["--run", str(run), "--output", str(tmp_path / "model"), "--step", "4"])
+    with pytest.raises(RunError, match=r"tokenizer/tokenizer.json: No such file.*--tokenizer"):
+        export_run(["--run", str(run), "--output", str(tmp_path / "model")])
+    export_run(["--run", str(run), "--output", str(tmp_path / "model"), "--tokenizer", str(tokenizer)])
+    given = settings(manifest, run)
+    shards = open_data(str(manifest), verify="off")
+    model, adam = build(given, config_for(given, shards, us), us)
+    checkpoints.restore(checkpoints.latest(run), model, adam)
+    tokens = torch.arange(3, 35)[None]
+    with torch.no_grad():
+        theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "model")(tokens).logits
+        torch.testing.assert_close(model(tokens), theirs, rtol=1e-4, atol=1e-4)
+    tokenizer.write_text("{ }")
+    with pytest.raises(RunError, match=f"the run's tokenizer is {digest}"):
+        export_run(["--run", str(run), "--output", str(tmp_path / "model"), "--tokenizer", str(tokenizer)])
