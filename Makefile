@@ -23,7 +23,7 @@ demo: $(VENV)/.run
 # A tiny model on the demo's shards: it learns them nearly by heart, which is all that forty pages are good for.
 demo-train: $(VENV)/.trainer $(DEMO)/run/shards/manifest.json
 	@rm -rf $(DEMO)/train $(DEMO)/model
-	$(RUN) -m trainer.train --data $(DEMO)/run/shards/manifest.json --out $(DEMO)/train --model tiny --steps 150 \
+	$(RUN) -m trainer.train --data $(DEMO)/run/shards/manifest.json --out $(DEMO)/train --model tiny --steps 200 \
 	  --global-batch 8 --micro-batch 8 --lr 3e-3 --warmup 10 --eval-every 50 --checkpoint-every 50
 	$(RUN) -m trainer.export --run $(DEMO)/train --output $(DEMO)/model
 	$(RUN) -m trainer.generate --model $(DEMO)/model --prompt '' --top-k 20 --seed 1
