@@ -53,7 +53,9 @@ class Host:
         self._command = [
             "ip", "netns", "exec", name, sys.executable, "-m", "torch.distributed.run", "--nnodes", "2",
             "--nproc-per-node", "1", "--max-restarts", "3", "--rdzv-backend", "c10d", "--rdzv-id", "cable",
-            "--rdzv-endpoint", f"{ADDRESSES[0]}:29517", "--local-addr", address, "-m", "trainer.train", *arguments,
+            "--rdzv-endpoint", f"{ADDRESSES[0]}:29517", "--local-addr", address,
+            # by itself torchrun asks what this machine's name resolves to, and that no namespace changes
+            "--rdzv-conf", f"is_host={int(address == ADDRESSES[0])}", "-m", "trainer.train", *arguments,
         ]
         self._environment = {
             **os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "eth0",
