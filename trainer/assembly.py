@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +32,11 @@ EVALUATION_SEED = 0x5EED
 
 
 def config_for(settings: Settings, data: DataSet, us: Team) -> ModelConfig:
-    attention = settings.attention
-    if attention == "auto":
-        attention = "flex" if us.device.type == "cuda" and settings.document_masks else "sdpa"
+    attention: Literal["sdpa", "flex"] = "sdpa"
+    if settings.attention == "flex" or (
+        settings.attention == "auto" and us.device.type == "cuda" and settings.document_masks
+    ):
+        attention = "flex"
     causal = settings.objective == "clm"
     qk_norm = causal if settings.qk_norm is None else settings.qk_norm  # transformers knows no encoder with it
     config = config_of(

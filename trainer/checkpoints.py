@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
@@ -30,6 +29,8 @@ from torch.distributed.checkpoint.state_dict import (
     get_state_dict,
     set_state_dict,
 )
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import async_save, save
 
 from schemas.errors import RunError
 from trainer.parallel import Team
@@ -69,19 +70,20 @@ def saved(run: Path, step: int) -> Saved:
 def restore(checkpoint: Saved, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
     """Fills model and optimiser, spread as they are now, in place."""
     weights, moments = get_state_dict(model, optimiser)
-    state = {"model": weights, "optimiser": moments}
+    state: dict[str, Any] = {"model": weights, "optimiser": moments}
     with _readable(checkpoint.folder, "read", "Remove it: the one before is taken then"):
-        dcp.load(state, checkpoint_id=checkpoint.folder)
+        load(state, checkpoint_id=checkpoint.folder)
     set_state_dict(model, optimiser, model_state_dict=state["model"], optim_state_dict=state["optimiser"])
 
 
 def weights_of(checkpoint: Saved, model: nn.Module) -> dict[str, torch.Tensor]:
     """The whole weights of a checkpoint, in one process without others; `model` says their names and shapes."""
-    state = {"model": get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))}
+    state: dict[str, Any] = {"model": get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))}
     with _readable(checkpoint.folder, "read", "Give another --step"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)  # which is what we asked for
-        dcp.load(state, checkpoint_id=checkpoint.folder, no_dist=True)
-    return state["model"]
+        load(state, checkpoint_id=checkpoint.folder, no_dist=True)
+    whole: dict[str, torch.Tensor] = state["model"]
+    return whole
 
 
 class Checkpoints:
@@ -90,7 +92,7 @@ class Checkpoints:
     def __init__(self, run: Path, team: Team, *, keep: int, beside: bool) -> None:
         self._run, self._team, self._keep, self._beside = run, team, keep, beside
         # a group of their own: those who write must not speak on the line on which the training does
-        self._line = torch.distributed.new_group(backend="gloo") if beside else None
+        self._line: Any = torch.distributed.new_group(backend="gloo") if beside else None
         self._writing: tuple[int, dict[str, Any], Future[Any]] | None = None
 
     def save(self, model: nn.Module, optimiser: torch.optim.Optimizer, *, step: int, state: dict[str, Any]) -> None:
@@ -104,11 +106,16 @@ class Checkpoints:
         weights, moments = get_state_dict(model, optimiser)
         whole = {"model": weights, "optimiser": moments}
         if self._beside:
-            self._writing = (step, state, dcp.async_save(whole, checkpoint_id=folder, process_group=self._line))
+            self._writing = (step, state, self._begin(whole, folder))
         else:
             with _readable(folder, "written", _AGAIN):
-                dcp.save(whole, checkpoint_id=folder)
+                save(whole, checkpoint_id=folder)
             self._complete(step, state)
+
+    def _begin(self, whole: dict[str, Any], folder: Path) -> Future[Any]:
+        future = async_save(whole, checkpoint_id=folder, process_group=self._line)
+        assert isinstance(future, Future)  # AsyncSaveResponse only comes from other stagers
+        return future
 
     def settle(self, *, wait: bool) -> None:
         """Completes the checkpoint that is being written, if all its files are on disk. Raises what went wrong."""

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 
 from schemas.errors import RunError
 from trainer.checkpoints import Checkpoints
@@ -83,13 +84,15 @@ def step(run: Run, examples: Examples, *, number: int) -> dict[str, Any]:
     total = torch.zeros((), dtype=torch.float64, device=team.device)
     parts = len(examples.inputs) // micro
     for part in range(parts):
-        inputs, wanted, documents = (
-            None if t is None else t[part * micro : (part + 1) * micro].to(team.device, non_blocking=True)
-            for t in (examples.inputs, examples.targets, examples.documents)
-        )
-        run.model.set_requires_gradient_sync(part == parts - 1)
+        low, high = part * micro, (part + 1) * micro
+        inputs = examples.inputs[low:high].to(team.device, non_blocking=True)
+        wanted = examples.targets[low:high].to(team.device, non_blocking=True)
+        documents = examples.documents
+        if documents is not None:
+            documents = documents[low:high].to(team.device, non_blocking=True)
+        cast(FSDPModule, run.model).set_requires_gradient_sync(part == parts - 1)
         loss, _ = loss_sum(run.model(inputs, documents), wanted)
-        (loss * (team.world / targets).float()).backward()  # sharding takes the mean over the ranks
+        torch.autograd.backward(loss * (team.world / targets).float())  # sharding takes the mean over the ranks
         total += loss.detach().double()
     rate = learning_rate(number, run.settings)
     set_rate(run.optimiser, rate)

@@ -152,7 +152,7 @@ def _lines(path: Path) -> list[str]:
 
 def _board(run: Path) -> Any:
     try:
-        import tensorboard  # noqa: F401
+        import tensorboard  # type: ignore[import-untyped]  # noqa: F401
 
         # its name for "use the stub": TensorFlow, where it is installed, takes seconds to import and says a lot
         sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))

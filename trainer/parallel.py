@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from torch import nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from schemas.errors import RunError
+from trainer.model import Transformer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def team(*, replicas: int = 1, timeout_s: float = 600.0) -> Iterator[Team]:
         torch.cuda.set_device(device)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=datetime.timedelta(seconds=timeout_s), rank=rank,
-        world_size=world, store=None if "RANK" in os.environ else dist.HashStore(),
+        world_size=world, store=None if "RANK" in os.environ else dist.HashStore(),  # type: ignore[attr-defined]
     )
     try:
         if replicas == 1:
@@ -80,15 +80,15 @@ def team(*, replicas: int = 1, timeout_s: float = 600.0) -> Iterator[Team]:
         dist.destroy_process_group()
 
 
-def spread(model: nn.Module, team: Team, *, bf16: bool, recompute: bool, compiled: bool, accumulates: bool) -> None:
+def spread(model: Transformer, team: Team, *, bf16: bool, recompute: bool, compiled: bool, accumulates: bool) -> None:
     """Recomputes, compiles and shards each block, in that order, then the rest of `model`, in place.
 
     Weights, gradients' sums and the optimiser's state are float32; with `bf16` the products are not. Weights stay
     gathered from the forward to the backward pass where a step accumulates: gathering them for every micro-batch again
     costs more than their room.
     """
-    products = {"param_dtype": torch.bfloat16, "reduce_dtype": torch.float32} if bf16 else {}
-    policy = MixedPrecisionPolicy(**products)
+    bf16_products = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+    policy = bf16_products if bf16 else MixedPrecisionPolicy()
     for number in range(len(model.blocks)):
         if recompute:
             model.blocks[number] = checkpoint_wrapper(model.blocks[number])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from schemas.errors import RunError
+from trainer.dataset import Verify
 from trainer.sizes import SIZES
 
 OBJECTIVES = ("clm", "mlm")
@@ -32,7 +33,7 @@ class Settings:
     seed: int = 0
     block_rows: int = 1
     takedown: str | None = None
-    verify: str = "sample"
+    verify: Verify = "sample"
     new_phase: bool = False
     steps: int = 1000
     global_batch: int = 64

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.distributed.checkpoint import FileSystemWriter
 
 from schemas.errors import RunError
 from trainer import checkpoints
@@ -134,7 +135,7 @@ def test_a_write_that_fails_is_an_error_and_no_checkpoint(us, tmp_path, monkeypa
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints.dcp.FileSystemWriter, "write_data", full)
+    monkeypatch.setattr(FileSystemWriter, "write_data", full)
     kept.save(model, adam, step=2, state={})
     with pytest.raises(RunError, match=r"step-00000002 could not be written: rank 0: .*No space left on device\. Mend"):
         kept.settle(wait=True)

@@ -302,7 +302,7 @@ def test_a_checkpoint_is_exported_and_transformers_loads_it(data, us, tmp_path):
     manifest = tmp_path / "data/manifest.json"
     shutil.copytree(data.parent, manifest.parent)
     manifest.write_text(data.read_text().replace("0" * 32, digest))
-    with pytest.raises(RunError, match="no complete checkpoint. Train first"):
+    with pytest.raises(RunError, match=r"no complete checkpoint\. Train first"):
         export_run(["--run", str(run), "--output", str(tmp_path / "model")])
     train(settings(manifest, run, "--steps", "5", "--checkpoint-every", "3"), us)
     with pytest.raises(RunError, match="Complete are those of steps: 3, 5"):

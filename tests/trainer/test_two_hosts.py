@@ -17,7 +17,7 @@ from tests.trainer.shard_sets import make_data
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 ADDRESSES = ("10.203.7.1", "10.203.7.2")
 """Seen by nobody but the two namespaces."""
-STEPS = ["--steps", "120", "--checkpoint-every", "10", "--timeout-s", "30"]
+STEPS = ["--steps", "120", "--checkpoint-every", "10", "--timeout-s", "20"]
 
 
 def ip(*arguments: str) -> None:
@@ -81,7 +81,10 @@ class Host:
             self.process.wait()
 
 
-def test_a_host_that_is_cut_off_and_comes_back_costs_no_sample(hosts, tmp_path):
+@pytest.mark.parametrize(("seconds", "again"), [(5, False), (45, True)])
+def test_a_host_that_is_cut_off_and_comes_back_costs_no_sample(hosts, tmp_path, seconds, again):
+    """For less than --timeout-s, TCP sends again what was lost, and the run never knew. For longer, both ends give up,
+    find each other anew, and go on from the last checkpoint."""
     data = make_data(tmp_path / "data", sources={"web": 300, "wiki": 100}, seq_len=32)
     command = ["--data", str(data), *QUICK, *STEPS]
     train([*command, "--out", str(tmp_path / "undisturbed")], world=2, logs=tmp_path)
@@ -97,7 +100,7 @@ def test_a_host_that_is_cut_off_and_comes_back_costs_no_sample(hosts, tmp_path):
                 time.sleep(0.01)
             ip("-n", hosts[1], "link", "set", "eth0", "down")
             cut = len(steps(run))
-            time.sleep(10)
+            time.sleep(seconds)
             assert len(steps(run)) <= cut + 1, "they still hear each other"
             ip("-n", hosts[1], "link", "set", "eth0", "up")
             while not all([host.done() for host in started]):
@@ -108,7 +111,7 @@ def test_a_host_that_is_cut_off_and_comes_back_costs_no_sample(hosts, tmp_path):
                 host.stop()
     assert losses(run) == losses(tmp_path / "undisturbed")
     assert sorted(losses(run)) == list(range(1, 121))
-    assert {line["attempt"] for line in steps(run)} >= {0, 1}
+    assert (max(line["attempt"] for line in steps(run)) > 0) == again
 
 
 def said(folder) -> str:
