@@ -47,7 +47,8 @@ class Started:
         self.wait()
 
 
-def start(arguments: Sequence[str], *, world: int, logs: Path, module: str = "trainer.train") -> Started:
+def start(arguments: Sequence[str], *, world: int, logs: Path, last: Sequence[str] = ()) -> Started:
+    """`last`: arguments that only the last rank is given."""
     port, files, processes = free_port(), [], []
     logs.mkdir(parents=True, exist_ok=True)
     for rank in range(world):
@@ -59,8 +60,10 @@ def start(arguments: Sequence[str], *, world: int, logs: Path, module: str = "tr
             **os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **{k: str(v) for k, v in torchrun.items()},
         }
         with open(files[-1], "w") as log:
+            own = last if rank == world - 1 else ()
             processes.append(subprocess.Popen(
-                [sys.executable, "-m", module, *arguments], stdout=log, stderr=log, env=environment, cwd=ROOT,
+                [sys.executable, "-m", "trainer.train", *arguments, *own], stdout=log, stderr=log, env=environment,
+                cwd=ROOT,
             ))
     return Started(processes=processes, logs=files)
 

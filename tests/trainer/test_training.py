@@ -281,6 +281,15 @@ def test_processes_that_disagree_are_told_so(us):
     two.same("a", what="the data set")  # alone, nobody disagrees
 
 
+def test_bf16_products_learn_too(data, us, tmp_path):
+    run = tmp_path / "run"
+    train(settings(data, run, "--precision", "bf16", "--lr", "3e-3"), us)
+    found = [line["loss"] for line in steps(run)]
+    assert found[-1] < 0.9 * found[0]
+    model, _ = build(settings(data, run), config_for(settings(data, run), open_data(str(data)), us), us)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
 def test_pieces_of_rows_train_like_short_rows(data, us, tmp_path):
     train(settings(data, tmp_path / "run", "--steps", "3", "--seq-len", "16", "--eval-every", "3"), us)
     assert [line["tokens"] for line in steps(tmp_path / "run")] == [128, 256, 384]
