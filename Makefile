@@ -1,4 +1,4 @@
-# make demo    the main job on an embedded sample      make test   the tests
+# make demo    the main job on an embedded sample      make test   the tests      make demo-train   a model on its shards
 # Both make their own environment in .venv first. Needs Python 3.11 or later, and a package registry.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 DEMO ?= demo-out
 ENGINE_TESTS ?= engines and not slow
 
-.PHONY: demo test test-all test-gcs test-dataflow test-prism test-flink test-spark lint bench bench-peers image-root \
+.PHONY: demo demo-train test test-all test-gcs test-dataflow test-prism test-flink test-spark lint bench bench-peers image-root \
   clean-demo env
 
 demo: $(VENV)/.run
@@ -19,6 +19,21 @@ demo: $(VENV)/.run
 	@echo
 	@echo "The report is  $(DEMO)/run/report.html"
 	@echo "The shards are $(DEMO)/run/shards/, described by $(DEMO)/run/shards/manifest.json"
+
+# A tiny model on the demo's shards: it learns them nearly by heart, which is all that forty pages are good for.
+demo-train: $(VENV)/.trainer $(DEMO)/run/shards/manifest.json
+	@rm -rf $(DEMO)/train $(DEMO)/model
+	$(RUN) -m trainer.train --data $(DEMO)/run/shards/manifest.json --out $(DEMO)/train --model tiny --steps 200 \
+	  --global-batch 8 --micro-batch 8 --lr 3e-3 --warmup 10 --eval-every 50 --checkpoint-every 50
+	$(RUN) -m trainer.export --run $(DEMO)/train --output $(DEMO)/model
+	$(RUN) -m trainer.generate --model $(DEMO)/model --prompt '' --top-k 20 --seed 1
+	$(RUN) -m trainer.generate --model $(DEMO)/model --prompt 'The' --beams 4
+	@echo
+	@echo "The run is   $(DEMO)/train: tensorboard --logdir $(DEMO)/train/tensorboard shows its curves"
+	@echo "The model is $(DEMO)/model: transformers.AutoModelForCausalLM.from_pretrained('$(DEMO)/model') loads it"
+
+$(DEMO)/run/shards/manifest.json:
+	@$(MAKE) --no-print-directory demo
 
 test: $(VENV)/.test lint
 	@$(RUN) -m pipelines.models > /dev/null
@@ -70,6 +85,11 @@ $(VENV)/bin/python:
 $(VENV)/.run: $(VENV)/bin/python requirements.lock pyproject.toml
 	$(RUN) -m pip install --quiet -r requirements.lock
 	$(RUN) -m pip install --quiet --quiet --no-deps --editable .
+	@touch $@
+
+# From PyPI, Linux gets torch's CUDA build, 3 GB; there is no other in the registry.
+$(VENV)/.trainer: $(VENV)/.run requirements-trainer.lock
+	$(RUN) -m pip install --quiet -r requirements-trainer.lock
 	@touch $@
 
 $(VENV)/.gcp: $(VENV)/.test requirements-gcp.lock

@@ -56,11 +56,11 @@ def test_the_pure_layers_need_no_beam():
 
 def test_nothing_shadows_the_standard_library():
     """A module launched by its path would stand before it on sys.path."""
-    for folder in ("pipelines", "transforms", "transforms/beam", "schemas"):
+    for folder in ("pipelines", "transforms", "transforms/beam", "schemas", "trainer"):
         names = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__", "__main__"}
         assert not names & sys.stdlib_module_names, folder
 
 
-def test_workers_do_not_import_tensorflow():
-    for path in [*(ROOT / "transforms").rglob("*.py"), *(ROOT / "pipelines").rglob("*.py")]:
-        assert not any(module.split(".")[0] == "tensorflow" for module in imports(path)), path
+def test_workers_import_neither_tensorflow_nor_torch():
+    for path in [path for folder in ("schemas", "transforms", "pipelines") for path in (ROOT / folder).rglob("*.py")]:
+        assert not {module.split(".")[0] for module in imports(path)} & {"tensorflow", "torch"}, path
