@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from schemas.errors import RunError
-from trainer.batches import Batches
+from trainer.batches import Batches, sample_rows
 from trainer.dataset import DataSet
 from trainer.evaluation import Evaluation, fixed_set
 from trainer.meter import Peaks, datasheet_peak, measured_peak, say
@@ -32,11 +32,10 @@ EVALUATION_SEED = 0x5EED
 
 
 def config_for(settings: Settings, data: DataSet, us: Team) -> ModelConfig:
-    attention: Literal["sdpa", "flex"] = "sdpa"
-    if settings.attention == "flex" or (
-        settings.attention == "auto" and us.device.type == "cuda" and settings.document_masks
-    ):
-        attention = "flex"
+    # flex makes one kernel of mask and attention, where it is compiled; else it writes out what sdpa does too
+    worth_it = us.device.type == "cuda" and settings.document_masks and settings.compile
+    flex = settings.attention == "flex" or (settings.attention == "auto" and worth_it)
+    attention: Literal["sdpa", "flex"] = "flex" if flex else "sdpa"
     causal = settings.objective == "clm"
     qk_norm = causal if settings.qk_norm is None else settings.qk_norm  # transformers knows no encoder with it
     config = config_of(
@@ -69,9 +68,7 @@ def phase_of(settings: Settings, data: DataSet) -> PlannedPhase:
 
 
 def samples_of(settings: Settings, data: DataSet, split: str) -> dict[str, int]:
-    """Samples by source: a stored row is as many as `seq_len` fits into it."""
-    pieces = max(1, data.manifest.seq_len // (settings.seq_len or data.manifest.seq_len))
-    return {name: rows * pieces for name, rows in data.rows(split).items()}
+    return sample_rows(data, split, settings.seq_len or data.manifest.seq_len)
 
 
 def build(settings: Settings, config: ModelConfig, us: Team) -> tuple[Transformer, torch.optim.AdamW]:
@@ -130,6 +127,8 @@ def examples_of(settings: Settings, data: DataSet, *, seed: int) -> Callable[[Ro
 
 def evaluation_for(settings: Settings, data: DataSet) -> Evaluation | None:
     """None where the data has no validation split, or none is asked for."""
+    if "validation" not in data.manifest.splits:
+        return None
     samples = samples_of(settings, data, "validation")
     rows = fixed_set(samples, most=settings.eval_rows)
     if not settings.eval_every or not rows:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainer.permutation import mixed
 from trainer.rows import Rows
 
 IGNORE = -100
@@ -19,6 +20,8 @@ PADDING_DOCUMENT = -1
 """The document number of padding in `masked`."""
 
 _U64 = npt.NDArray[np.uint64]
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+"""splitmix64's: 2^64 over the golden ratio, made odd (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,8 @@ def masked(
     choice, action = first >> np.uint64(32), first & np.uint64(0xFFFFFFFF)
     chosen = (choice < np.uint64(_share(rate))) & real & ~np.isin(tokens, special)
     # the upper half of a second hash times n, over 2**32: each of n tokens, even to within n / 2**32
-    drawn = ordinary[((_mix(first) >> np.uint64(32)) * np.uint64(len(ordinary)) >> np.uint64(32)).astype(np.int64)]
+    which = (mixed(first, _STEP) >> np.uint64(32)) * np.uint64(len(ordinary)) >> np.uint64(32)
+    drawn = ordinary[which.astype(np.int64)]
     seen = np.where(action < np.uint64(_share(0.8)), mask_id, np.where(action < np.uint64(_share(0.9)), drawn, tokens))
     documents = np.where(real, document_numbers(rows)[:, :t], np.int32(PADDING_DOCUMENT))
     return Examples(
@@ -119,13 +123,5 @@ def _share(fraction: float) -> int:
 
 def _hashes(samples: npt.NDArray[np.int64], *, seed: int, positions: int) -> _U64:
     """uint64[n, positions]."""
-    key = _mix(np.array([seed % 2**64], np.uint64)) ^ samples.astype(np.uint64)
-    return _mix(_mix(key)[:, None] ^ np.arange(positions, dtype=np.uint64))
-
-
-def _mix(x: _U64) -> _U64:
-    """splitmix64's step and output (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195; Vigna's constants)."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    key = mixed(np.array([seed % 2**64], np.uint64), _STEP) ^ samples.astype(np.uint64)
+    return mixed(mixed(key, _STEP)[:, None] ^ np.arange(positions, dtype=np.uint64), _STEP)

@@ -54,13 +54,14 @@ def _network(values: npt.NDArray[np.uint64], bits: int, key: _Keys) -> npt.NDArr
     low_mask, high_mask = _U((1 << low_bits) - 1), _U((1 << bits // 2) - 1)
     high, low = values >> _U(low_bits), values & low_mask
     for turn in range(0, ROUNDS, 2):
-        high = high ^ (_mixed(low, key[turn]) & high_mask)
-        low = low ^ (_mixed(high, key[turn + 1]) & low_mask)
+        high = high ^ (mixed(low, key[turn]) & high_mask)
+        low = low ^ (mixed(high, key[turn + 1]) & low_mask)
     return (high << _U(low_bits)) | low
 
 
-def _mixed(values: npt.NDArray[np.uint64], key: _Keys | np.uint64) -> npt.NDArray[np.uint64]:
-    """The finalizer of splitmix64 (Steele, Lea and Flood 2014, variant 13 of Stafford's) of values + key."""
+def mixed(values: npt.NDArray[np.uint64], key: _Keys | np.uint64) -> npt.NDArray[np.uint64]:
+    """uint64[n], a bijection for each key: splitmix64's finalizer (Steele, Lea and Flood 2014; Stafford's variant 13)
+    of values + key."""
     values = values + key  # modulo 2^64, and silently, as arrays are
     values ^= values >> _U(30)
     values *= _U(0xBF58476D1CE4E5B9)

@@ -125,7 +125,7 @@ def _model(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tied", action=argparse.BooleanOptionalAction, default=d.tied,
                        help="one table for tokens that go in and come out")
     group.add_argument("--attention", choices=("auto", "sdpa", "flex"), default=d.attention,
-                       help="auto: flex on a GPU where documents are masked, else sdpa")
+                       help="auto: flex on a GPU where documents are masked and blocks compiled, else sdpa")
     group.add_argument("--document-masks", action=argparse.BooleanOptionalAction, default=d.document_masks,
                        help="no attention across documents")
 

@@ -152,10 +152,8 @@ def train(data: Path, run: Path, seconds: float, *more: str) -> None:
 def start(data: Path, run: Path, log, *more: str) -> subprocess.Popen:  # type: ignore[no-untyped-def]
     command = [sys.executable, "-m", "trainer.train", "--data", str(data), "--out", str(run), "--eval-every", "0",
                "--no-tensorboard", "--verify", "off", "--warmup", "20", *more]
-    return subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env={
-        **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-    })
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, "PYTHONPATH": path})
 
 
 def steps(run: Path) -> list[dict]:
