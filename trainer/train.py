@@ -32,7 +32,7 @@ def run(argv: Sequence[str] | None) -> None:
 def train(settings: Settings, us: Team) -> None:
     """Trains, or goes on. Raises RunError before the first step if the options do not fit the data or the run."""
     if settings.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts: cuBLAS repeats itself so
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only so
     torch.use_deterministic_algorithms(settings.deterministic)
     _check_batch(settings, us)
     data = open_data(settings.data, verify=settings.verify, rank=us.rank, world=us.world)
