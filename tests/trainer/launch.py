@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 QUICK = [
     "--model", "tiny", "--steps", "20", "--global-batch", "8", "--micro-batch", "2", "--warmup", "2", "--no-peak",
     "--no-tensorboard", "--deterministic", "--eval-every", "0", "--checkpoint-every", "5", "--timeout-s", "60",
+    "--schedule", "wsd", "--decay", "0",
 ]
+"""The rate does not depend on --steps, so that a run of fewer steps is the beginning of a longer one."""
 
 
 def free_port() -> int:

@@ -42,7 +42,9 @@ def until(holds, started: Started) -> None:
         time.sleep(0.0005)
 
 
-@pytest.mark.parametrize(("rank", "after"), [(0, 3), (1, 7), (1, 13), (0, 19)])
+@pytest.mark.parametrize(("rank", "after"), [
+    (0, 3), (1, 13), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((1, 7), (0, 19)))
+])
 def test_a_process_killed_in_any_step(data, undisturbed, tmp_path, rank, after):
     started = start(arguments(data, tmp_path), world=2, logs=tmp_path)
     until(lambda: len(steps(tmp_path)) >= after, started)
@@ -85,12 +87,10 @@ def test_sigterm_saves_and_the_same_command_goes_on(data, undisturbed, tmp_path)
 
 def test_another_number_of_processes_goes_on(data, undisturbed, tmp_path):
     """2, then 4, then 1: the same samples, and the same losses but for the order of sums."""
-    flat = ("--schedule", "wsd", "--decay", "0", "--warmup", "2")
-    train(arguments(data, tmp_path / "two", *flat), world=2, logs=tmp_path)
     for world, last in ((2, 7), (4, 13), (1, 20)):
-        train(arguments(data, tmp_path / "many", *flat, "--steps", str(last)), world=world, logs=tmp_path)
-    lines = steps(tmp_path / "many")
+        train(arguments(data, tmp_path, "--steps", str(last)), world=world, logs=tmp_path)
+    lines = steps(tmp_path)
     assert [line["world"] for line in lines] == [2] * 7 + [4] * 6 + [1] * 7
     assert [line["samples"] for line in lines] == list(range(8, 168, 8))
-    for line, other in zip(lines, steps(tmp_path / "two"), strict=True):
-        assert line["loss"] == pytest.approx(other["loss"], abs=1e-5)
+    for line in lines:
+        assert line["loss"] == pytest.approx(min(undisturbed[line["step"]]), abs=1e-5)
