@@ -17,17 +17,22 @@ def engine(request, place) -> list[str]:
     return found if isinstance(found, list) else found.arguments
 
 
-@pytest.fixture(scope="session")
-def expected(demo, tmp_path_factory):
+@pytest.fixture(scope="module", params=["demo", "archives"])
+def crawl(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def expected(crawl, tmp_path_factory):
     """sha256 of every promised file of a run on the originals, in process."""
     out = tmp_path_factory.mktemp("expected")
-    demo.run(str(demo.folder), str(out))
+    crawl.run(str(crawl.folder), str(out))
     return digests(out)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["s3", "gs"], indirect=True)
-def test_the_sample_on_a_store_gives_the_same_bytes(demo, expected, place, engine):
-    root = place.fill(demo.folder, "in")
-    demo.run(root, f"{place.url}/out", *engine)
+def test_on_a_store_the_bytes_are_the_same(crawl, expected, place, engine):
+    root = place.fill(crawl.folder, "in")
+    crawl.run(root, f"{place.url}/out", *engine)
     assert place.promised("out") == expected
