@@ -34,7 +34,7 @@ from transforms.inflate import Inflated
 from transforms.outcomes import Outcome, RecordError
 from transforms.parquet import read_parquet
 from transforms.response import first
-from transforms.warc import parse_head, read_head, skip
+from transforms.warc_frames import parse_head, read_head, skip
 from transforms.wikipedia import read_wikipedia
 
 _BLOCK = 1 << 16

@@ -68,7 +68,10 @@ class IngestPart:
             stage=part.stage, part=part.part, plan_key=part.plan_key, source=part.source, name=part.name,
             outputs={"documents": table.output, "dead_letters": dead.output}, input_bytes=part.size,
             text_bytes=account.text_bytes, counts=account.counts(),
-            tallies={"language": dict(sorted(account.languages.items()))},
+            tallies={
+                "language": dict(sorted(account.languages.items())),
+                "bytes lost": dict(sorted(account.lost.items())),
+            },
         )
 
     def _outcomes(self, part: PlannedPart) -> Iterator[Outcome]:
@@ -104,6 +107,8 @@ class _Account:
     text_bytes: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    """Bytes of the dead letters, by reason."""
     languages: Counter[str] = field(default_factory=Counter)
 
     def watch(self, outcomes: Iterable[Outcome], part: PlannedPart, dead: TableWriter) -> Iterator[Page]:
@@ -115,8 +120,9 @@ class _Account:
                     yield outcome
                 case Skipped(reason=reason):
                     self.skipped[reason] += 1
-                case DeadLetter(reason=reason):
+                case DeadLetter(reason=reason, length=length):
                     self.dead[reason] += 1
+                    self.lost[reason] += length
                     dead.write(dead_letter_row(outcome, source=part.source, file=part.name))
 
     def add(self, batch: pa.RecordBatch) -> None:
