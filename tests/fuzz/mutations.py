@@ -1,7 +1,7 @@
 """Hostile records, as many as wanted: the n-th is a function of n alone, so that what fails can be made again.
 
-Each is an archive of two gzip members: a mutated record, and a good one after it, which must come out unless the
-mutation was of the archive's own framing.
+Each is an archive of three gzip members: a mutated record between two good ones. The first must come out, and so must
+the last unless the mutation was of the record's own framing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TAGS = (b"<div>", b"<b>", b"<table><tr><td>", b"<ul><li>", b"<svg>", b"<blockquo
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """`kind` is the mutation's name; `framed` says that the good record must come out."""
+    """`kind` is the mutation's name; `framed` says that the last record must come out."""
 
     kind: str
     data: bytes
@@ -85,7 +85,8 @@ def length_lies(r: random.Random) -> bytes:
 
 def chunk_lies(r: random.Random) -> bytes:
     body = page(r).encode()
-    size = r.choice((f"{len(body):x}", "0", "ffffffffffffffff", "-1", f"{len(body) + 5:x}", "1", "zz", "1;" + "x" * 9999))
+    true, over = f"{len(body):x}", f"{len(body) + 5:x}"
+    size = r.choice((true, over, "0", "ffffffffffffffff", "-1", "1", "zz", "1;" + "x" * 9_999))
     chunked = f"{size}\r\n".encode() + body + r.choice((b"\r\n0\r\n\r\n", b"", b"\n0\n\n"))
     return record(http(chunked, "Transfer-Encoding: chunked", f"Content-Length: {r.choice((0, 1, 10**18))}"))
 
@@ -174,11 +175,12 @@ def charset(r: random.Random) -> bytes:
 
 
 def headers(r: random.Random) -> bytes:
-    odd = r.choice(("X: " + "y" * 200_000, ": none", "Content-Type", "Content-Type: " + ";" * 50_000, "\0: \0", " folded",
-                    "Content-Encoding: " + "gzip," * 5_000, "Content-Encoding: " + "x" * 9_999, "Transfer-Encoding: \xff"))
+    odd = r.choice(("X: " + "y" * 200_000, ": none", "Content-Type", "Content-Type: " + ";" * 50_000, "\0: \0",
+                    " folded", "Content-Encoding: " + "gzip," * 5_000, "Content-Encoding: " + "x" * 9_999,
+                    "Transfer-Encoding: \xff"))
     extra = b"WARC-Date: " + r.choice((b"9999-99-99", b"\xff\xfe", b"2024-01-01T00:00:00+99:99", b"-1", b"0" * 5_000))
-    where = extra + b"\r\nWARC-Target-URI: " + r.choice((b"http://[::1", b"\0", b"<>", b"\xed\xa0\x80", b"x" * 9_999)) + b"\r\n"
-    return record(http(page(r).encode(), odd), extra=where)
+    address = r.choice((b"http://[::1", b"\0", b"<>", b"\xed\xa0\x80", b"x" * 9_999))
+    return record(http(page(r).encode(), odd), extra=extra + b"\r\nWARC-Target-URI: " + address + b"\r\n")
 
 
 def cut(r: random.Random) -> bytes:
@@ -209,4 +211,5 @@ def case(n: int) -> Case:
     made = make(r)
     member = made[0] if isinstance(made, tuple) else gzip.compress(made, 1, mtime=0)
     good = record(http(f"<p>{PROSE[0]}</p>".encode()), number=GOOD_ID)
-    return Case(kind=make.__name__, data=member + gzip.compress(good, 1, mtime=0), framed=make.__name__ not in UNFRAMED)
+    good = gzip.compress(good, 1, mtime=0)
+    return Case(kind=make.__name__, data=good + member + good, framed=make.__name__ not in UNFRAMED)

@@ -52,7 +52,7 @@ def inflated(data: bytes) -> list[tuple[int, int]]:
     """(first byte in the file, inflated bytes) of each member, the last perhaps not whole, by the libraries alone."""
     members, at = [], 0
     while at < len(data):
-        one = zlib.decompressobj(wbits=31) if data[at : at + 2] == b"\x1f\x8b" else bz2.BZ2Decompressor()
+        one = bz2.BZ2Decompressor() if data.startswith(b"B") else zlib.decompressobj(wbits=31)
         members.append((at, len(one.decompress(data[at:]))))
         if not one.eof:
             break
@@ -84,7 +84,7 @@ def inflated_end(data: bytes, cut: int) -> int:
     """Where the last whole member of data[:cut] ends."""
     end = 0
     while end < cut:
-        one = zlib.decompressobj(wbits=31) if data[end : end + 2] == b"\x1f\x8b" else bz2.BZ2Decompressor()
+        one = bz2.BZ2Decompressor() if data.startswith(b"B") else zlib.decompressobj(wbits=31)
         one.decompress(data[end:cut])
         if not one.eof:
             break
