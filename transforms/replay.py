@@ -64,7 +64,6 @@ def _again(
     inside = read_inside(raw, last=to_the_end) if kind == "wikipedia" else None
     raw.seek(letter.offset)
     stream = Inflated(raw, start=letter.offset, end=end)
-    buffered = io.BufferedReader(stream, _BLOCK)
 
     def limited(reads: Iterable[Read]) -> Iterator[Outcome]:
         """Cut before and not after they are settled, since whoever settles must come to an end."""
@@ -72,6 +71,7 @@ def _again(
 
     if kind is None or letter.offset == letter.inner_offset == 0:
         return _capped(read_archive(stream, extract=extract, settle=limited), kind=kind, many=many)
+    buffered = io.BufferedReader(stream, _BLOCK)  # closes the stream when it goes, so it comes no sooner
     skip(buffered, letter.inner_offset)
     match kind:
         case "warc":
