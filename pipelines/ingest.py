@@ -13,6 +13,7 @@ from pipelines.inputs import InputFile, list_files, parse_input
 from pipelines.models import language_model_path
 from pipelines.options import Options, parse
 from pipelines.recipes import WEB_EN, recipe_named
+from pipelines.replay import Letters, letters_of
 from pipelines.run import Work, main, run_stage
 from pipelines.settings import Settings, check_output, write_settings
 from pipelines.spans import Span, spans_of
@@ -32,8 +33,12 @@ def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="ingest", about=__doc__, needs_input=True)
     check_launch(options, stages=1)  # before the lock, which is already a request to the store
     with locked(options.output):
-        settings, found = prepare(options)
-        ingest(options, settings, found)
+        if options.replay:
+            settings, planned = prepare_replay(options)
+            run_ingest(options, settings, planned)
+        else:
+            settings, found = prepare(options)
+            ingest(options, settings, found)
 
 
 def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
@@ -53,7 +58,20 @@ def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
     return settings, found
 
 
+def prepare_replay(options: Options) -> tuple[Settings, Work]:
+    """The same for dead letters of another run, which says where its inputs are and how they were read."""
+    check_output(options.output)
+    settings, letters = letters_of(options.replay or "", output=options.output, recipe=options.recipe)
+    planned = replay_work(settings, letters)
+    write_settings(options.output, settings)
+    return settings, planned
+
+
 def ingest(options: Options, settings: Settings, found: list[InputFile]) -> Manifest:
+    return run_ingest(options, settings, work(settings, found))
+
+
+def run_ingest(options: Options, settings: Settings, planned: Work) -> Manifest:
     process = IngestPart(
         out=options.output,
         extracts={source: recipe.extract for source, recipe in settings.sources.items()},
@@ -65,13 +83,29 @@ def ingest(options: Options, settings: Settings, found: list[InputFile]) -> Mani
     def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
         plan | ProcessParts(options.output, process) | WriteManifest(options.output, blank)
 
-    return run_stage(options, work(settings, found), graph)
+    return run_stage(options, planned, graph)
 
 
 def work(settings: Settings, found: list[InputFile]) -> Work:
     """One part a file, or several of a large one, in order of their names, which no other input can change."""
     spans = spans_of(found, part_bytes=settings.part_bytes)
     parts = [_part(settings, file, span) for file, of_file in zip(found, spans, strict=True) for span in of_file]
+    return _work(settings, parts)
+
+
+def replay_work(settings: Settings, letters: list[Letters]) -> Work:
+    """One part for each that has dead letters, of the same name; its size is what was lost."""
+    parts = []
+    for one in letters:
+        part = _part(settings, one.file, one.span)
+        found = {"out": one.out, "output": dataclasses.asdict(one.output)}
+        key = fingerprint(["replay", part.plan_key, one.output.content])
+        place = {"path": part.work["path"], "identity": part.work["identity"], "letters": found}
+        parts.append(dataclasses.replace(part, plan_key=key, size=one.lost, work=place))
+    return _work(settings, parts)
+
+
+def _work(settings: Settings, parts: list[PlannedPart]) -> Work:
     parts = [dataclasses.replace(p, number=k) for k, p in enumerate(sorted(parts, key=lambda p: p.part))]
     libraries = dict(library_versions(CODE))
     for recipe in settings.sources.values():

@@ -33,6 +33,7 @@ class Options:
     language_model: str | None
     local: bool
     beam: PipelineOptions
+    replay: str | None = None
 
 
 def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: bool) -> Options:
@@ -40,6 +41,8 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
     parser = _parser(command=command, about=about, needs_input=needs_input)
     ours, rest = parser.parse_known_args(argv)
     _check_known(rest, parser)
+    if command == "ingest" and (ours.input is None) == (ours.replay is None):
+        raise RunError("Give either --input or --replay: what is to be read.")
     if ours.workers < 1 or ours.batch_rows < 1:
         raise RunError("--workers and --batch-rows must be at least 1.")
     if ours.part_bytes < _LEAST_PART:
@@ -51,7 +54,8 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
     if ours.workers > 1 and not local:
         raise RunError(f"--workers is for the DirectRunner. Use the options of {ours.runner} instead; see Beam's help.")
     return Options(
-        inputs=tuple(ours.input) if needs_input else (), output=ours.output.rstrip("/") or "/", recipe=ours.recipe,
+        inputs=tuple(ours.input or ()) if needs_input else (), replay=ours.replay,
+        output=ours.output.rstrip("/") or "/", recipe=ours.recipe,
         workers=ours.workers, batch_rows=ours.batch_rows, part_bytes=ours.part_bytes,
         language_model=ours.language_model, local=local,
         beam=PipelineOptions(_beam_arguments(ours.runner, ours.workers, local=local) + rest),
@@ -67,10 +71,17 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
     )
     if needs_input:
         parser.add_argument(
-            "--input", action="append", required=True, metavar="[NAME=]PATTERN[@RECIPE]",
+            "--input", action="append", required=command != "ingest", metavar="[NAME=]PATTERN[@RECIPE]",
             help="files to read: a path, a quoted glob or a folder, of WARC, WET, JSON lines or Parquet, gzip, zstd or "
                  "plain, told by their content; hidden files are left out; may be given several times. NAME is the "
                  "source, a component of the training mixture (default web); RECIPE applies to this source",
+        )
+    parser.set_defaults(replay=None)
+    if command == "ingest":
+        parser.add_argument(
+            "--replay", metavar="OUT/dead_letters",
+            help="instead of --input: the records that another run could not read are tried again from where its files "
+                 "lie and with its recipe; --output gets what came of them, and that alone",
         )
     parser.add_argument("--output", required=True, metavar="OUT", help="folder of the run; a run continues where it is")
     parser.add_argument(

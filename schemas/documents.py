@@ -55,7 +55,8 @@ DUPLICATE_COLUMNS = (
 )
 DEAD_LETTER_COLUMNS = (
     *PROVENANCE[1:5],
-    Column(name="length", type=pa.int64(), meaning="bytes lost: of the record, or up to the file's end when it broke"),
+    Column(name="length", type=pa.int64(),
+           meaning="bytes lost: of the record or, when the file broke, up to the next one or the file's end"),
     Column(name="reason", type=pa.string(), meaning="why no document came of it"),
     Column(name="detail", type=pa.string(), meaning="the parser's own words"),
     Column(name="record", type=pa.binary(), meaning="the first 64 KiB of what was read"),

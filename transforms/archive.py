@@ -45,6 +45,8 @@ def read_archive(
             yield from parquet.read_parquet(stream.raw, extract=extract)
         case "wikipedia":
             yield from read_wikipedia(stream, buffered, extract=extract, settle=settle)
+        case None if stream.damage and not head:  # a crawl whose first member broke may have good ones
+            yield from read_warc(stream, buffered, extract=extract, settle=settle)
         case _ if head or stream.damage:
             stream.drain()
             yield DeadLetter(

@@ -24,6 +24,8 @@ class Codec(Protocol):
     name: str
     member: str
     """What a member is called: `gzip member`."""
+    magic: bytes
+    """What every member that holds data starts with, to search for one."""
 
     @property
     def eof(self) -> bool:
@@ -49,6 +51,7 @@ class Gzip:
 
     name = "gzip"
     member = "gzip member"
+    magic = GZIP_MAGIC + b"\x08"  # deflate, the only method there is: RFC 1952, 2.3.1
 
     def __init__(self) -> None:
         self.start()
@@ -79,6 +82,7 @@ class Bzip2:
 
     name = "bzip2"
     member = "bzip2 stream"
+    magic = BZIP2_MAGIC
 
     def __init__(self) -> None:
         self.start()

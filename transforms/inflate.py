@@ -3,12 +3,14 @@
 Archives are read through this so that every record has a position: the first byte in the file of its gzip member,
 bzip2 stream or zstd frame, which a range request can fetch, and the byte inside it when inflated. Damage ends the
 stream and is remembered, never raised: what came before it is good. (What a codec inflated in the call that met the
-damage is lost too, at most a buffer or a block, and counts as lost.)
+damage is lost too, at most a buffer or a block, and counts as lost.) A reader that can tell where its format goes on
+has the stream `resume` there.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from array import array
 from bisect import bisect_right
 from typing import BinaryIO
@@ -19,6 +21,15 @@ from transforms.zstd import Zstd
 _BLOCK = 1 << 16
 """Bytes read from the file at a time. zlib copies what is left of a block at each member's end, so that larger blocks
 cost time where members are small."""
+MAX_EXPANSION = 250
+FREE_EXPANSION = 1 << 30
+"""A stream may inflate to FREE_EXPANSION bytes, and MAX_EXPANSION for each byte of the file. Crawls expand 4 to 12-fold
+and logs 100-fold, while gzip can 1,032-fold (zlib's technical details) and bzip2 and zstd much more."""
+_MAX_REREAD = 4 << 30
+"""Bytes of a file that may be read again to go on after damage: some rounds for honest files, however large, while no
+file can be made whose reading takes the square of its size."""
+_PROBE = 4096
+"""Bytes of a member given to its codec to see how it starts; its first block header is a few hundred at most."""
 
 
 def codec_of(head: bytes) -> Codec | None:
@@ -36,12 +47,15 @@ class Inflated(io.RawIOBase):
     def __init__(self, raw: BinaryIO, *, start: int = 0, end: int | None = None) -> None:
         self.raw, self.start = raw, start
         self._end = end
+        self.bounded = end is not None
+        """Whether bytes of the file follow the stream's end."""
         self._read = start
         self._pending = self._more()
         while len(self._pending) < MAGIC_BYTES and (block := self._more()):
             self._pending += block
-        self._codec = codec_of(self._pending)
+        self._codec = self._kind = codec_of(self._pending)
         self.compression = self._codec.name if self._codec else None
+        self._since, self._since_byte, self._reread = 0, start, 0
         self._starts = array("q", [0])
         self._offsets = array("q", [start])
         self.position = 0
@@ -67,10 +81,58 @@ class Inflated(io.RawIOBase):
 
     def locate(self, position: int) -> tuple[int, int]:
         """(byte in the file, byte inside the inflated member) of the inflated byte at `position`."""
-        if not self.compression:
-            return self.start + position, 0
         k = bisect_right(self._starts, position) - 1
-        return self._offsets[k], position - self._starts[k]
+        inside = position - self._starts[k]
+        return (self._offsets[k], inside) if self.compression else (self._offsets[k] + inside, 0)
+
+    def resume(self, *, after: int, opening: re.Pattern[bytes]) -> bool:
+        """Once the stream has ended, well or ill: goes on at the first byte behind byte `after` of the file where a
+        member starts whose content matches `opening`, or where, in a plain file, `opening` matches after a blank line.
+        The next byte read is its first. False, and the stream stays at its end, where there is none, the file cannot
+        seek, or too much of it was read twice already."""
+        self._reread += 2 * max(self._read - after, 0) + _BLOCK
+        if self._reread > _MAX_REREAD or not self.raw.seekable():
+            return False
+        self.raw.seek(after + 1)
+        self._read = after + 1
+        found = self._search(opening)
+        if found is None:
+            return False
+        self._pending = found
+        self._since, self._since_byte = self.position, self._read - len(found)
+        self._starts.append(self.position)
+        self._offsets.append(self._since_byte)
+        self.damage, self._codec = None, self._kind
+        if self._codec:
+            self._codec.start()
+        return True
+
+    def _search(self, opening: re.Pattern[bytes]) -> bytes | None:
+        """What was read from the place that `resume` looks for on; reading begins where the file stands."""
+        before = rb"(?=" + re.escape(self._kind.magic) if self._kind else rb"\n\r?\n(?=" + opening.pattern
+        places = re.compile(before + rb")")
+        data, block = b"", self._more()
+        while block:
+            data += block
+            block = self._more()
+            known = len(data) - _PROBE if block else len(data)
+            for place in places.finditer(data):
+                if place.end() > known:
+                    break
+                if self._opens(data[place.end() : place.end() + _PROBE], opening):
+                    return data[place.end() :] + block
+            data = data[max(known - 4, 0) :]
+        return None
+
+    def _opens(self, data: bytes, opening: re.Pattern[bytes]) -> bool:
+        """Whether the content of the member that `data` is the start of matches `opening`."""
+        if self._kind is None:
+            return True
+        self._kind.start()
+        try:
+            return bool(opening.match(self._kind.decode(data, 64)))
+        except CodecError:
+            return False
 
     @property
     def file_bytes(self) -> int:
@@ -100,6 +162,8 @@ class Inflated(io.RawIOBase):
                 self._pending = self._codec.unused
                 self._open_member()
                 continue
+            if self.position - self._since > FREE_EXPANSION + MAX_EXPANSION * (self._read - self._since_byte):
+                return self._stop(f"the file expands more than {MAX_EXPANSION}-fold")
             try:
                 data = self._codec.decode(self._pending, size)
             except CodecError as error:

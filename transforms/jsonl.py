@@ -15,9 +15,10 @@ DATES = ("date", "created", "timestamp", "added")
 """Dolma writes created and added, C4 timestamp. The first that is a date is taken."""
 
 
-def read_jsonl(stream: Inflated, buffered: BinaryIO, *, extract: Extract) -> Iterator[Outcome]:
-    """One outcome a line; blank lines are no records. A line cut off by damage is lost with the tail."""
-    start = 0
+def read_jsonl(stream: Inflated, buffered: BinaryIO, *, extract: Extract, at: int = 0) -> Iterator[Outcome]:
+    """One outcome a line; blank lines are no records. A line cut off by damage is lost with the tail. The next byte of
+    `stream` is its inflated byte `at`."""
+    start = at
     while line := buffered.readline(extract.max_record_bytes + 1):
         length, ended = len(line), line.endswith(b"\n")
         too_long = not ended and length > extract.max_record_bytes

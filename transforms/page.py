@@ -10,6 +10,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding, detect_mime, map_encoding_to_html5
 
 from schemas.recipes import Extract
+from transforms.outcomes import RecordError
 from transforms.precision import precise_text
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
@@ -35,6 +36,10 @@ _CONTAINERS = re.compile(r"<(/?)(?:div|article)\b", re.IGNORECASE)
 _MANY_TAGS = 4000
 _MAX_NESTING = 40_000_000
 """About 50 ns each with resiliparse 2.0.1, so 2 s; 100,000 tags at a depth of 20 are 2,000,000."""
+
+MAX_TAGS = 2_000_000
+"""Each takes up to 0.5 KB of memory when parsed, so 1 GB, and a microsecond; a page of a whole encyclopedia's index has
+100,000."""
 
 
 def media_type_of(declared: str | None, body: bytes) -> str | None:
@@ -63,11 +68,14 @@ def decode(body: bytes, *, declared: str | None) -> tuple[str, str]:
 def page_text(body: bytes, *, media_type: str, declared: str | None, extract: Extract) -> tuple[str, str]:
     """(main text, charset): the text of a page, without link targets, alt texts, forms; lines ended by `\\n`, trimmed.
     A page nested beyond sense gives all its text, since resiliparse would take hours to find its main content; the
-    extractor `precision` raises RecordError instead, see `transforms.precision`."""
+    extractor `precision` raises RecordError instead, see `transforms.precision`. Raises RecordError `extractor_limit`
+    for HTML of more than MAX_TAGS tags, counted as `<`."""
     page, charset = decode(body, declared=declared)
     if media_type in HTML_TYPES and extract.extractor == "precision":
         page = precise_text(page)
     elif media_type in HTML_TYPES:
+        if (tags := page.count("<")) > MAX_TAGS:
+            raise RecordError("extractor_limit", f"{tags} tags, more than {MAX_TAGS}")
         main_content = extract.main_content and _nesting(page) <= _MAX_NESTING
         page = extract_plain_text(
             page, preserve_formatting=True, main_content=main_content, list_bullets=True, alt_texts=False,

@@ -34,7 +34,7 @@ from transforms.inflate import Inflated
 from transforms.outcomes import Outcome, RecordError
 from transforms.parquet import read_parquet
 from transforms.response import first
-from transforms.warc import parse_head, read_head, skip
+from transforms.warc_frames import parse_head, read_head, skip
 from transforms.wikipedia import read_wikipedia
 
 _BLOCK = 1 << 16
@@ -52,7 +52,7 @@ _Find = Callable[[BinaryIO, int, int | None], int | None]
 
 def can_be_split(raw: BinaryIO) -> bool:
     """Whether ranges of the file are worth reading one by one. Reads its head only."""
-    kind, compression = _format(raw)
+    kind, compression = format_of(raw)
     find = _finder(kind, compression)
     if find in (_next_member, next_page, next_stream):
         return find(raw, 1, _PROBE) is not None
@@ -64,7 +64,7 @@ def read_range(
 ) -> Iterator[Outcome]:
     """The outcomes of the records in bytes [start, end), as `read_archive` gives them, positions and all. Damage in a
     gzip WARC costs what follows up to the next range, in other files what follows up to the file's end."""
-    kind, compression = _format(raw)
+    kind, compression = format_of(raw)
     if kind == "parquet" and compression is None:
         yield from read_parquet(raw, extract=extract, start=start, end=end)
         return
@@ -99,7 +99,8 @@ def _finder(kind: str | None, compression: str | None) -> _Find:
             return _nowhere
 
 
-def _format(raw: BinaryIO) -> tuple[str | None, str | None]:
+def format_of(raw: BinaryIO) -> tuple[str | None, str | None]:
+    """(what `archive_format` says of a file, the name of its compression)."""
     raw.seek(0)
     stream = Inflated(raw)
     return archive_format(io.BufferedReader(stream, _BLOCK).peek(64)), stream.compression

@@ -1,7 +1,7 @@
 """WARC and WET records to pages.
 
-The records are framed here and not by a library, since the account needs what none gives: where each record ends, and
-whether the file breaks inside a record's headers, which fastwarc takes for its end.
+The records are framed by `transforms.warc_frames` and not by a library, since the account needs what none gives: where
+each record ends, and whether the file breaks inside a record's headers, which fastwarc takes for its end.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from schemas.recipes import Extract
 from transforms.extraction import Question, Read, Settle, Text, Waiting, finished, here
 from transforms.extractors import html_extractor
 from transforms.inflate import Inflated
-from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, lost_tail, parse_date
+from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, parse_date
 from transforms.page import HTML_TYPES, TEXT_TYPES, media_type_of, page_text, tidy
-from transforms.response import Headers, Response, content_type, first, parse_response, read_headers
+from transforms.response import Headers, Response, content_type, first, parse_response
+from transforms.warc_frames import Frame, frames
 
 _TYPES = frozenset(
     {"warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation"}
 )
 """ISO 28500, 5.5 WARC-Type; any other is `unknown`."""
-_MAX_HEAD = 1 << 20
-"""Bytes of a record's headers; real ones are below 10 KiB, but for data: addresses."""
-_STEP = 1 << 18
 
 
 def read_warc(
-    stream: Inflated, buffered: BinaryIO, *, extract: Extract, settle: Settle = here
+    stream: Inflated, buffered: BinaryIO, *, extract: Extract, settle: Settle = here, at: int = 0
 ) -> Iterator[Outcome]:
     """One outcome a record. `response` and `conversion` (WET) records may be pages; the others are skipped
-    as `record_type_…`. A record shorter than it says, or bytes that are no record, end the file as `truncated`."""
-    return settle(_records(stream, buffered, extract=extract))
+    as `record_type_…`. A record shorter than it says, or bytes that are no record, are lost as `damaged` up to the next
+    record, or as `truncated` if there is none. The next byte of `stream` is its inflated byte `at`."""
+    return settle(_records(stream, buffered, extract=extract, at=at))
 
 
 def text_of(question: Question) -> Text | Skipped:
@@ -48,73 +47,13 @@ def text_of(question: Question) -> Text | Skipped:
     return Text(text=text, charset=charset, media_type=media_type, extractor=extractor)
 
 
-def _records(stream: Inflated, buffered: BinaryIO, *, extract: Extract) -> Iterator[Read]:
-    start = 0
-    while True:
-        blank, head = read_head(buffered)
-        start += blank
-        if not head:
-            break
-        block = b""
-        try:
-            headers, length = parse_head(head)
-            wanted = length <= extract.max_record_bytes
-            block = buffered.read(length) if wanted else b""
-            there = len(block) if wanted else skip(buffered, length)
-            if there < length:
-                raise RecordError("truncated", f"{there} of {length} bytes of the record are there")
-        except RecordError as error:
-            detail = f"{error.detail}: {stream.damage}" if stream.damage else error.detail
-            yield lost_tail(stream, at=start, detail=detail, record=head + block)
-            return
-        yield _outcome(headers, head, block, *stream.locate(start), extract=extract) if wanted else Skipped("too_long")
-        start += len(head) + length
-    if stream.damage:
-        yield lost_tail(stream, at=start, detail=stream.damage)
+def _records(stream: Inflated, buffered: BinaryIO, *, extract: Extract, at: int) -> Iterator[Read]:
+    for frame in frames(stream, buffered, max_bytes=extract.max_record_bytes, at=at):
+        yield _outcome(frame, *stream.locate(frame.start), extract=extract) if isinstance(frame, Frame) else frame
 
 
-def read_head(buffered: BinaryIO) -> tuple[int, bytes]:
-    """(bytes of blank lines before the record, its header lines up to and with the blank one); no bytes at the end."""
-    blank = 0
-    while (line := buffered.readline(_MAX_HEAD)) and not line.strip():
-        blank += len(line)
-    lines, size = [line], len(line)
-    while line.strip() and _is_version(lines[0]) and size <= _MAX_HEAD:
-        line = buffered.readline(_MAX_HEAD)
-        lines.append(line)
-        size += len(line)
-    return blank, b"".join(lines)
-
-
-def parse_head(head: bytes) -> tuple[Headers, int]:
-    """(headers, Content-Length). Raises RecordError `truncated`, since without them nothing says where to go on."""
-    if not _is_version(head):
-        raise RecordError("truncated", f"the bytes after the last record are no record: {head[:40]!r}")
-    lines = head.split(b"\n")
-    if len(head) > _MAX_HEAD or len(lines) < 3 or lines[-1] or lines[-2].strip():
-        raise RecordError("truncated", f"the record's headers do not end within {len(head)} bytes")
-    headers = read_headers(lines[1:])
-    length = first(headers, "content-length") or ""
-    if not (length.isascii() and length.isdecimal() and len(length) < 19):
-        raise RecordError("truncated", f"the record's Content-Length is {length!r}, not a number of bytes")
-    return headers, int(length)
-
-
-def _is_version(line: bytes) -> bool:
-    return line.removeprefix(b"\xef\xbb\xbf").startswith(b"WARC/")
-
-
-def skip(buffered: BinaryIO, length: int) -> int:
-    """Reads up to `length` bytes away; how many there were."""
-    skipped = 0
-    while skipped < length and (data := buffered.read(min(_STEP, length - skipped))):
-        skipped += len(data)
-    return skipped
-
-
-def _outcome(
-    headers: Headers, head: bytes, block: bytes, offset: int, inner_offset: int, *, extract: Extract
-) -> Read:
+def _outcome(frame: Frame, offset: int, inner_offset: int, *, extract: Extract) -> Read:
+    headers, head, block = frame.headers, frame.head, frame.block
     length, record = len(head) + len(block), (head + block[:RECORD_SAMPLE])[:RECORD_SAMPLE]
     page = Page(
         offset=offset, inner_offset=inner_offset, text="", record_id=first(headers, "warc-record-id"),

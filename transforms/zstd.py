@@ -27,6 +27,7 @@ class Zstd:
 
     name = "zstd"
     member = "zstd frame"
+    magic = ZSTD_MAGIC
 
     def __init__(self) -> None:
         self._first, self._dictionary = True, bytearray()

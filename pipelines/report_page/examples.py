@@ -11,6 +11,7 @@ from pipelines.report_page.markup import (
     Node,
     clip,
     code,
+    count,
     foreign,
     join,
     percent,
@@ -63,10 +64,18 @@ def dead_letters(found: Found) -> Html:
     ]
     if not rows:
         return tag("p", {}, "Every record could be read.")
-    n = sum(found.ingest.counts.dead_letters.values())
+    n, lost = sum(found.ingest.counts.dead_letters.values()), found.ingest.tallies.get("bytes lost", {})
+    by_reason: list[list[Node]] = [
+        [code(reason), count(number), count(lost.get(reason, 0)), foreign(reasons.meaning(reason))]
+        for reason, number in sorted(found.ingest.counts.dead_letters.items())
+    ]
     head = ["reason", "file", "offset", "bytes lost", "the parser's words"]
     return join(
         tag("p", {}, f"{plural(n, 'record')} could not be read. What there is of them is in ", code("dead_letters/")),
+        table(
+            caption="Dead letters, and bytes lost with them", head=["reason", "number", "bytes lost", "meaning"],
+            rows=by_reason, numbers=(1, 2),
+        ),
         table(caption="Dead letters, up to three a reason", head=head, rows=rows, numbers=(2, 3)),
     )
 

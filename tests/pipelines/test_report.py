@@ -264,6 +264,12 @@ def test_dead_letters_are_shown_by_reason(finished, dom):
     letters = rows_of(finished, "dead_letters")
     shown = Counter(row[0] for row in dom.tables["Dead letters, up to three a reason"])
     assert shown == {reason: min(3, n) for reason, n in Counter(row["reason"] for row in letters).items()}
+    lost = Counter()
+    for row in letters:
+        lost[row["reason"]] += row["length"]
+    numbers = {row[0]: (row[1], row[2]) for row in dom.tables["Dead letters, and bytes lost with them"]}
+    dead = Counter(row["reason"] for row in letters)
+    assert numbers == {reason: (f"{dead[reason]:,}", f"{n:,}") for reason, n in lost.items()} and lost
 
 
 def test_dead_letters_are_the_first_by_place(tmp_path):

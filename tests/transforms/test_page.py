@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from resiliparse.parse.encoding import map_encoding_to_html5
 
 from schemas.recipes import Extract
+from transforms.outcomes import RecordError
 from transforms.page import decode, media_type_of, page_text, tidy
 
 FRENCH = "<p>Ça va très bien, où étais-tu l'été passé, à la mer ou à la forêt ? Déjà à l'école."
@@ -112,6 +113,18 @@ def test_a_page_nested_beyond_sense_takes_no_hours(page: str) -> None:
     began = time.perf_counter()
     assert page_text(page.encode(), media_type="text/html", declared=None, extract=Extract())[0] == "text"
     assert time.perf_counter() - began < 10
+
+
+def test_a_page_of_more_tags_than_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = b"<p>text</p>" * 10  # twenty tags
+    for bound, refused in ((20, False), (19, True)):
+        monkeypatch.setattr("transforms.page.MAX_TAGS", bound)
+        if refused:
+            with pytest.raises(RecordError, match="extractor_limit: 20 tags, more than 19"):
+                page_text(page, media_type="text/html", declared=None, extract=Extract())
+        else:
+            assert "text" in page_text(page, media_type="text/html", declared=None, extract=Extract())[0]
+        assert "<p>" in page_text(page, media_type="text/plain", declared=None, extract=Extract())[0]
 
 
 def test_a_long_flat_page_still_gives_its_main_content() -> None:

@@ -6,6 +6,7 @@ import json
 import random
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -157,20 +158,20 @@ def test_damage_to_a_plain_file_is_read_the_same(name: str, at: int, junk: bytes
 
 @given(at=st.integers(10, 10**6), size=st.integers(500, 100_000))
 @settings(deadline=None, max_examples=40)
-def test_damage_to_a_gzip_warc_costs_what_follows_in_its_range(at: int, size: int) -> None:
+def test_damage_to_a_gzip_warc_costs_its_record_whatever_the_ranges(at: int, size: int) -> None:
     data = SPLITTABLE["gzip, a member a record"]
     at %= len(data)
     data = data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
-    parts, at_once = ranges(data, size), whole(data)
-    letters = [o for o in joined(parts) if isinstance(o, DeadLetter)]
+    parts, at_once = joined(ranges(data, size)), whole(data)
     good = UNSPLIT["gzip, a member a record"]
-    kept = [o for o in joined(parts) if not isinstance(o, DeadLetter)]
-    assert all(o in good for o in kept if isinstance(o, Page))
-    assert len(letters) <= 1 and len(at_once) - len(letters) <= len(kept) <= len(good)
-    assert joined(parts)[: len(at_once) - 1] == at_once[:-1]
-    for letter in letters:
-        again = [o.offset for o in kept if isinstance(o, Page) and o.offset >= letter.offset]
-        assert all(offset >= letter.offset + letter.length for offset in again)
+    # the words may differ: a codec that meets a range's end tells of it
+    assert [told(o) for o in parts] == [told(o) for o in at_once]
+    assert len(parts) == len(good)
+    assert sum(one != other for one, other in zip(parts, good, strict=True)) <= 1
+
+
+def told(outcome: Outcome) -> object:
+    return replace(outcome, detail="", record=b"") if isinstance(outcome, DeadLetter) else outcome
 
 
 def test_a_long_single_member_is_looked_through_and_kept_whole() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,14 +13,14 @@ import pyarrow.compute as pc
 from schemas.documents import DEAD_LETTERS, DOCUMENTS
 from schemas.errors import RunError
 from schemas.recipes import Dedupe, Extract
-from schemas.records import Counts, PartRecord
+from schemas.records import Counts, Output, PartRecord
 from schemas.stages import INGEST
 from transforms.archive import read_archive
 from transforms.beam import files, models
 from transforms.beam.children import end_idle, limits_of, load_extractor
 from transforms.beam.isolated import Isolated
 from transforms.beam.parts import PlannedPart
-from transforms.beam.tables import TableWriter
+from transforms.beam.tables import TableWriter, read_table
 from transforms.beam.verdicts import Verdicts
 from transforms.extraction import Failed, Waiting
 from transforms.extractors import html_extractor, named
@@ -27,12 +28,13 @@ from transforms.inflate import Inflated
 from transforms.measure import batches, documents
 from transforms.outcomes import DeadLetter, Outcome, Page, Skipped
 from transforms.ranges import read_range
+from transforms.replay import Lost, replayed
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestPart:
-    """Reads the archive at part.work['path'], all of it or from byte `start` to `end`, as the source's `extract`
-    says."""
+    """Reads the archive at part.work['path'], all of it, or from byte `start` to `end`, or what the dead letters of
+    `letters` tell of, as the source's `extract` says."""
 
     out: str
     extracts: dict[str, Extract]
@@ -68,7 +70,10 @@ class IngestPart:
             stage=part.stage, part=part.part, plan_key=part.plan_key, source=part.source, name=part.name,
             outputs={"documents": table.output, "dead_letters": dead.output}, input_bytes=part.size,
             text_bytes=account.text_bytes, counts=account.counts(),
-            tallies={"language": dict(sorted(account.languages.items()))},
+            tallies={
+                "language": dict(sorted(account.languages.items())),
+                "bytes lost": dict(sorted(account.lost.items())),
+            },
         )
 
     def _outcomes(self, part: PlannedPart) -> Iterator[Outcome]:
@@ -76,7 +81,9 @@ class IngestPart:
         settle = self._isolated(part, extract)
         try:
             with files.open_read(path, identity=part.work.get("identity")) as file:
-                if "start" in part.work:
+                if "letters" in part.work:
+                    yield from replayed(file, _letters(**part.work["letters"]), extract=extract, settle=settle)
+                elif "start" in part.work:
                     start, end = part.work["start"], part.work["end"]
                     yield from read_range(file, extract=extract, start=start, end=end, settle=settle)
                 else:
@@ -104,6 +111,8 @@ class _Account:
     text_bytes: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    """Bytes of the dead letters, by reason."""
     languages: Counter[str] = field(default_factory=Counter)
 
     def watch(self, outcomes: Iterable[Outcome], part: PlannedPart, dead: TableWriter) -> Iterator[Page]:
@@ -115,8 +124,9 @@ class _Account:
                     yield outcome
                 case Skipped(reason=reason):
                     self.skipped[reason] += 1
-                case DeadLetter(reason=reason):
+                case DeadLetter(reason=reason, length=length):
                     self.dead[reason] += 1
+                    self.lost[reason] += length
                     dead.write(dead_letter_row(outcome, source=part.source, file=part.name))
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -129,6 +139,13 @@ class _Account:
             came_in=self.records, went_out=self.documents,
             dropped=dict(sorted(self.skipped.items())), dead_letters=dict(sorted(self.dead.items())),
         )
+
+
+def _letters(*, out: str, output: dict[str, Any]) -> Iterator[Lost]:
+    """The places in a part of OUT/dead_letters. Raises RunError if it is not what its record says."""
+    names = [f.name for f in fields(Lost)]
+    for batch in read_table(out, Output(**output), columns=names, rows=1024):
+        yield from (Lost(**row) for row in batch.select(names).to_pylist())
 
 
 def dead_letter_row(letter: DeadLetter, *, source: str, file: str) -> pa.RecordBatch:
