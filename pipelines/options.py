@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
+from pipelines.reach import NEAR, Reach, add_reach, reach_of
 from schemas.errors import RunError
 
 BATCH_ROWS = 1024
@@ -33,6 +34,7 @@ class Options:
     language_model: str | None
     local: bool
     beam: PipelineOptions
+    reach: Reach = NEAR
 
 
 def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: bool) -> Options:
@@ -55,6 +57,7 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
         workers=ours.workers, batch_rows=ours.batch_rows, part_bytes=ours.part_bytes,
         language_model=ours.language_model, local=local,
         beam=PipelineOptions(_beam_arguments(ours.runner, ours.workers, local=local) + rest),
+        reach=reach_of(ours) if needs_input else NEAR,
     )
 
 
@@ -70,8 +73,10 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
             "--input", action="append", required=True, metavar="[NAME=]PATTERN[@RECIPE]",
             help="files to read: a path, a quoted glob or a folder, of WARC, WET, JSON lines or Parquet, gzip, zstd or "
                  "plain, told by their content; hidden files are left out; may be given several times. NAME is the "
-                 "source, a component of the training mixture (default web); RECIPE applies to this source",
+                 "source, a component of the training mixture (default web); RECIPE applies to this source. PATTERN "
+                 "may also be https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE",
         )
+        add_reach(parser)
     parser.add_argument("--output", required=True, metavar="OUT", help="folder of the run; a run continues where it is")
     parser.add_argument(
         "--recipe", metavar="NAME",
