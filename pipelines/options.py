@@ -76,7 +76,6 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
                  "source, a component of the training mixture (default web); RECIPE applies to this source. PATTERN "
                  "may also be https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE",
         )
-        add_reach(parser)
     parser.add_argument("--output", required=True, metavar="OUT", help="folder of the run; a run continues where it is")
     parser.add_argument(
         "--recipe", metavar="NAME",
@@ -102,6 +101,8 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
                  f"{PART_BYTES}, 1 GiB); other parts mean other files and another order of the same documents",
         )
     parser.add_argument("--language-model", metavar="PATH", help="lid.176.ftz; found or fetched when not given")
+    if needs_input:
+        add_reach(parser)
     return parser
 
 

@@ -34,9 +34,13 @@ def open_read(url: str, *, identity: str | None = None, network: Network) -> Bin
     """The file with seek. Raises as `look`, and RunError if it is not `identity`; a read raises RunError if it has
     changed since it was opened."""
     link = Link(network)
-    found = _look(url, link)
-    if identity is not None and identity != found.identity:
-        raise _changed(url)
+    try:
+        found = _look(url, link)
+        if identity is not None and identity != found.identity:
+            raise _changed(url)
+    except BaseException:
+        link.close()
+        raise
     ranges = _Closing(found.size, _Download(found=found, link=link, network=network).bytes)
     ranges.link = link
     return cast(BinaryIO, io.BufferedReader(ranges, _PIECE))
@@ -64,10 +68,8 @@ def _look(url: str, link: Link) -> Found:
             raise AgainError(f"the server was asked for bytes 0-0 and gave {text or 'others'!r}")
         else:
             raise _refused(url, answer)
-        if answer.getheader("Content-Length") == "1" and kind == 206:
-            answer.read()  # else the connection could not be used again
-        else:
-            link.close()
+        answer.read1(1)
+        link.end(answer)
         return Found(path=url, size=size, identity=f"{size}@{_version(answer)}")
 
     return link.patiently(url, ask)
@@ -103,10 +105,7 @@ class _Download:
             raise AgainError(
                 f"the answer broke off after {gained} bytes of {end - start}", gained=gained >= LEAST
             ) from error
-        if answer.length == 0:
-            answer.read()  # ends it: the connection can be used again
-        else:
-            self.link.close()
+        self.link.end(answer)
 
     def _condition(self) -> dict[str, str]:
         """If-Range takes no weak etag (RFC 9110, 13.1.5); whatever is sent, what the answer says is compared."""

@@ -60,11 +60,21 @@ class Link:
         self._network = network
         self._connection: http.client.HTTPConnection | None = None
         self._to: tuple[str, str] | None = None
+        self._answer: http.client.HTTPResponse | None = None
 
     def close(self) -> None:
+        if self._answer:  # holds the socket on where the server says that it closes the connection
+            self._answer.close()
         if self._connection:
             self._connection.close()
-        self._connection = self._to = None
+        self._connection = self._to = self._answer = None
+
+    def end(self, answer: http.client.HTTPResponse) -> None:
+        """Of an answer that is read: the connection can be used again, unless more would come."""
+        if answer.length == 0:
+            answer.read()
+        else:
+            self.close()
 
     def patiently(self, url: str, ask: Callable[[], T]) -> T:
         """What `ask` gives, which is called again when it raises AgainError. Raises MissingRunError in the end."""
@@ -128,7 +138,8 @@ class Link:
             self._connection.request(
                 "GET", target, headers={"User-Agent": AGENT, "Accept-Encoding": "identity", **headers}
             )
-            return self._connection.getresponse()
+            self._answer = self._connection.getresponse()
+            return self._answer
         except BaseException:
             self.close()
             raise
