@@ -68,7 +68,7 @@ def reach_of(ours: argparse.Namespace) -> Reach:
         if count is not None and not any("cc:" in text for text in ours.input):
             raise RunError(f"{name} chooses among the files of cc:SNAPSHOT, which no --input asks for. Leave it out.")
     if None not in chosen.values():
-        raise RunError("--limit-files and --sample-files exclude each other. Give one of them.")
+        raise RunError("--limit-files and --sample-files exclude each other. Give one.")
     if not 0 < ours.requests_per_second < float("inf"):
         raise RunError("--requests-per-second must be above 0.")
     network = Network(allow_http=ours.allow_http, rate=ours.requests_per_second)

@@ -18,7 +18,7 @@ from transforms.beam.web_requests import Network
         ("https://[h/x", "is no address"),
         ("https://me:key@h/x", "https://h/x: holds a name or a password"),
         ("https://me@h/x", "https://h/x: holds a name"),
-       
+
         ("https://h/x#top", "https://h/x#top: has a #"), ("http://h/x", "http://h/x: is not encrypted. Write https://"),
         ("http://127.0.0.1.example/x", "is not encrypted"), ("http://localhost.example/x", "is not encrypted"),
     ],

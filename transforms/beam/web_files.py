@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import re
@@ -68,7 +69,8 @@ def _look(url: str, link: Link) -> Found:
             raise AgainError(f"the server was asked for bytes 0-0 and gave {text or 'others'!r}")
         else:
             raise _refused(url, answer)
-        answer.read1(1)
+        with contextlib.suppress(OSError, http.client.HTTPException):  # the byte itself is of no use
+            answer.read1(1)
         link.end(answer)
         return Found(path=url, size=size, identity=f"{size}@{_version(answer)}")
 
