@@ -117,11 +117,17 @@ class Mirror:
         return Handler
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is no error of the server's."""
+
+
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[Mirror]:
     mirror = Mirror(folder)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), mirror.handler())
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), mirror.handler())
     mirror.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

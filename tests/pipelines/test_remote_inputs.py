@@ -97,7 +97,8 @@ def test_what_is_no_snapshot(mirror: Mirror, text: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "https://evil.example/x", "crawl-data/CC-MAIN-2026-43/../../x", "crawl-data/CC-MAIN-2020-01/x.gz", "/etc/passwd",
+        "https://evil.example/x", "crawl-data/CC-MAIN-2026-43/../../x", "crawl-data/CC-MAIN-2020-01/x.gz",
+        "/etc/passwd",
         f"{SNAPSHOT}/a b", f"{SNAPSHOT}/%2e%2e/x", f"{SNAPSHOT}/x?y", f"{SNAPSHOT}//x", f"{SNAPSHOT}/.x", "",
     ],
 )  # fmt: skip

@@ -113,6 +113,11 @@ def test_what_fails_once_is_asked_for_again(mirror: Mirror, fault: Fault, at: in
     assert before == undisturbed + (0 if harmless else 1)
 
 
+def test_a_total_that_does_not_fit_the_version_is_asked_for_again(mirror: Mirror) -> None:
+    mirror.rule = once(Fault(headers={"Content-Range": "bytes 0-524287/7"}))
+    assert read(mirror) == DATA and [a.range for a in mirror.asked[1:3]] == ["bytes=0-524287"] * 2
+
+
 def test_a_cut_download_goes_on_where_it_broke(mirror: Mirror) -> None:
     mirror.rule = once(Fault(cut=100_000))
     assert read(mirror) == DATA

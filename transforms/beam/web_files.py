@@ -124,9 +124,10 @@ class _Download:
             raise _refused(self.found.path, answer)
         text = answer.getheader("Content-Range") or ""
         match = _RANGE.fullmatch(text)
-        if match and f"{match[3]}@{_version(answer)}" != self.found.identity:
+        version, size = self.found.identity.partition("@")[2], match and int(match[3])
+        if match and (_version(answer) != version or (not version and size != self.found.size)):
             raise _changed(self.found.path)
-        if not match or (int(match[1]), int(match[2])) != (start, end - 1):
+        if not match or (int(match[1]), int(match[2]), size) != (start, end - 1, self.found.size):
             raise AgainError(f"the server was asked for bytes {start}-{end - 1} and gave {text or 'others'!r}")
         length = answer.getheader("Content-Length")
         if length is not None and length != str(end - start):
