@@ -12,17 +12,19 @@ from pipelines.fingerprints import extractor_versions, library_versions, stage_f
 from pipelines.inputs import InputFile, list_files, parse_input
 from pipelines.models import language_model_path
 from pipelines.options import Options, parse
+from pipelines.reach import NEAR, Reach
 from pipelines.recipes import WEB_EN, recipe_named
 from pipelines.replay import Letters, letters_of
-from pipelines.run import Work, main, run_stage
+from pipelines.run import Work, forget_from, main, run_stage
 from pipelines.settings import Settings, check_output, write_settings
 from pipelines.spans import Span, spans_of
 from pipelines.whole import locked
 from schemas.records import Manifest
 from schemas.stages import INGEST
-from transforms.beam.ingest import IngestPart
+from transforms.beam import files
+from transforms.beam.ingest import MISSING, IngestPart
 from transforms.beam.lists import url_lists
-from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest
+from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest, record_path
 from transforms.identity import fingerprint, part_name
 from transforms.language import MODEL_SHA256
 
@@ -47,7 +49,7 @@ def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
     recipe = recipe_named(options.recipe) if options.recipe else WEB_EN
     inputs = [parse_input(text) for text in options.inputs]
     named = {i.source: recipe_named(i.recipe) for i in inputs if i.recipe}
-    found = list_files(inputs, output=options.output)
+    found = list_files(inputs, output=options.output, reach=options.reach)
     sources = {f.source: named.get(f.source, recipe) for f in found}
     settings = Settings(recipe=recipe, sources=sources, part_bytes=options.part_bytes)
     for chosen in sources.values():
@@ -61,14 +63,16 @@ def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
 def prepare_replay(options: Options) -> tuple[Settings, Work]:
     """The same for dead letters of another run, which says where its inputs are and how they were read."""
     check_output(options.output)
-    settings, letters = letters_of(options.replay or "", output=options.output, recipe=options.recipe)
+    settings, letters = letters_of(
+        options.replay or "", output=options.output, recipe=options.recipe, reach=options.reach
+    )
     planned = replay_work(settings, letters)
     write_settings(options.output, settings)
     return settings, planned
 
 
 def ingest(options: Options, settings: Settings, found: list[InputFile]) -> Manifest:
-    return run_ingest(options, settings, work(settings, found))
+    return run_ingest(options, settings, work(settings, found, reach=options.reach))
 
 
 def run_ingest(options: Options, settings: Settings, planned: Work) -> Manifest:
@@ -77,18 +81,32 @@ def run_ingest(options: Options, settings: Settings, planned: Work) -> Manifest:
         extracts={source: recipe.extract for source, recipe in settings.sources.items()},
         dedupe=settings.recipe.dedupe,
         model=language_model_path(options.language_model),
-        batch_rows=options.batch_rows,
+        batch_rows=options.batch_rows, network=options.reach.network, tolerate_missing=options.reach.tolerate_missing,
     )
 
     def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
         plan | ProcessParts(options.output, process) | WriteManifest(options.output, blank)
 
+    manifest = run_stage(options, planned, graph)
+    if options.reach.tolerate_missing or not manifest.counts.dead_letters.get(MISSING):
+        return manifest
+    _forget_missing(options.output, manifest)
     return run_stage(options, planned, graph)
 
 
-def work(settings: Settings, found: list[InputFile]) -> Work:
+def _forget_missing(out: str, manifest: Manifest) -> None:
+    """What an earlier run with --tolerate-missing did without is tried again by a run without it."""
+    forget_from(out, INGEST)
+    for record in manifest.parts:
+        if record.counts.dead_letters.get(MISSING):
+            files.remove(record_path(out, INGEST.name, record.part))
+
+
+def work(settings: Settings, found: list[InputFile], *, reach: Reach = NEAR) -> Work:
     """One part a file, or several of a large one, in order of their names, which no other input can change."""
-    spans = spans_of(found, part_bytes=settings.part_bytes)
+    spans = spans_of(
+        found, part_bytes=settings.part_bytes, network=reach.network, tolerate_missing=reach.tolerate_missing
+    )
     parts = [_part(settings, file, span) for file, of_file in zip(found, spans, strict=True) for span in of_file]
     return _work(settings, parts)
 
@@ -98,6 +116,9 @@ def replay_work(settings: Settings, letters: list[Letters]) -> Work:
     parts = []
     for one in letters:
         part = _part(settings, one.file, one.span)
+        if one.whole:
+            parts.append(part)
+            continue
         found = {"out": one.out, "output": dataclasses.asdict(one.output)}
         key = fingerprint(["replay", part.plan_key, one.output.content])
         place = {"path": part.work["path"], "identity": part.work["identity"], "letters": found}
@@ -124,10 +145,12 @@ def _part(settings: Settings, file: InputFile, span: Span | None) -> PlannedPart
     key = [file.source, file.name, file.found.identity, extract, signature, MODEL_SHA256, code]
     return PlannedPart(
         stage=INGEST.name, part=part_name(source=file.source, file=file.name, span=span),
-        plan_key=fingerprint([*key, *(span or ())]), source=file.source, name=file.name, number=0,
+        plan_key=fingerprint([*key, *(span or ()), *([file.digest] if file.digest else [])]),
+        source=file.source, name=file.name, number=0,
         size=span[1] - span[0] if span else file.found.size,
         work={
-            "path": file.found.path, "identity": file.found.identity,
+            "path": file.found.path, "identity": file.found.identity or None,
+            **({"digest": file.digest} if file.digest else {}),
             **({"start": span[0], "end": span[1]} if span else {}),
         },
     )

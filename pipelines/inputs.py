@@ -6,9 +6,15 @@ import os
 import re
 from dataclasses import dataclass
 
+from pipelines.dumps import dump_files
 from pipelines.places import check_place
+from pipelines.reach import NEAR, Reach
+from pipelines.remote import Named, look_at, read_lines
+from pipelines.snapshots import snapshot_files
 from schemas.errors import RunError
 from transforms.beam import files
+from transforms.beam.web_addresses import is_web, path_of
+from transforms.beam.web_files import check
 
 DEFAULT_SOURCE = "web"
 _NAMED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9_.-]*)=(?P<rest>.+)", re.DOTALL)
@@ -33,6 +39,8 @@ class InputFile:
     source: str
     name: str
     found: files.Found
+    digest: str | None = None
+    """What its source says of its bytes, ALGORITHM:HEX."""
 
 
 def parse_input(text: str) -> Input:
@@ -50,18 +58,18 @@ def parse_input(text: str) -> Input:
     return Input(source=source, pattern=pattern, recipe=recipe)
 
 
-def list_files(inputs: list[Input], *, output: str | None = None) -> list[InputFile]:
+def list_files(inputs: list[Input], *, output: str | None = None, reach: Reach = NEAR) -> list[InputFile]:
     """Every file of all inputs, sorted by source and logical name. Left out are hidden files, unless the pattern itself
     names them, and what lies below `output`. Raises RunError where a pattern matches nothing, a local file cannot be
     opened, two inputs give a source different recipes, two files have the same source and logical name, or one file
-    would be in a source twice."""
+    would be in a source twice; and where a file that is named, not found, is not there, unless `reach` bears that."""
     _check_recipes(inputs)
     found: dict[tuple[str, str], InputFile] = {}
     names: dict[tuple[str, str], str] = {}
     for given in inputs:
-        for name, file in _matches(given.pattern, output):
+        for name, file, digest in _of(given.pattern, output, reach):
             _check_readable(file.path)
-            entry = InputFile(source=given.source, name=name, found=file)
+            entry = InputFile(source=given.source, name=name, found=file, digest=digest)
             other = found.setdefault((entry.source, name), entry)
             if other.found.path != file.path:
                 raise RunError(
@@ -85,6 +93,47 @@ def _check_recipes(inputs: list[Input]) -> None:
                 f"--input: source {source!r} is given the recipes {' and '.join(recipes)}. A source has one; give each "
                 "a source of its own: --input NAME=PATTERN@RECIPE"
             )
+
+
+def _of(pattern: str, output: str | None, reach: Reach) -> list[tuple[str, files.Found, str | None]]:
+    """(logical name, file, digest) of what a pattern finds or names."""
+    if pattern.startswith(("cc:", "wiki:")):
+        listed = (snapshot_files if pattern.startswith("cc:") else dump_files)(pattern, reach=reach)
+    elif is_web(pattern):
+        check(pattern, network=reach.network)
+        listed = look_at([_web(pattern, below=False)], reach=reach)
+    elif pattern.startswith("@") and _is_list(pattern):
+        return _of_list(pattern[1:], output, reach)
+    else:
+        return [(name, found, None) for name, found in _matches(pattern, output)]
+    return [(file.name, file.found, file.digest) for file in listed]
+
+
+def _of_list(path: str, output: str | None, reach: Reach) -> list[tuple[str, files.Found, str | None]]:
+    """What the lines of a file name, each as if it were given alone; but an address is named by its whole path on the
+    host, since those of one list often end alike. Lines that start with # are remarks."""
+    lines = [line for line in read_lines(path, reach=reach) if not line.startswith("#")]
+    if not lines:
+        raise RunError(f"--input @{path}: names no file. Write a path or an address on each line.")
+    if any(line.startswith(("@", "cc:", "wiki:")) for line in lines):
+        raise RunError(f"--input @{path}: holds a line that starts with @, cc: or wiki:. Give that as an --input.")
+    for line in filter(is_web, lines):
+        check(line, network=reach.network)
+    listed = look_at([_web(line, below=True) for line in filter(is_web, lines)], reach=reach)
+    if any(is_web(path) and not is_web(line) for line in lines):
+        raise RunError(f"--input @{path}: a list from the web may name addresses alone. Fetch it, and check it.")
+    here = [match for line in lines if not is_web(line) for match in _matches(line, output)]
+    return [(f.name, f.found, f.digest) for f in listed] + [(name, found, None) for name, found in here]
+
+
+def _is_list(pattern: str) -> bool:
+    path = pattern[1:]
+    return not os.path.exists(pattern) and (not files.is_local(path) or os.path.isfile(path))
+
+
+def _web(url: str, *, below: bool) -> Named:
+    path = path_of(url)
+    return Named(name=_logical_name(path, "" if below else path[: path.rfind("/") + 1]), path=url)
 
 
 def _matches(pattern: str, output: str | None) -> list[tuple[str, files.Found]]:

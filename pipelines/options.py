@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
+from pipelines.reach import NEAR, Reach, add_reach, reach_of
 from schemas.errors import RunError
 
 BATCH_ROWS = 1024
@@ -34,6 +35,7 @@ class Options:
     local: bool
     beam: PipelineOptions
     replay: str | None = None
+    reach: Reach = NEAR
 
 
 def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: bool) -> Options:
@@ -59,6 +61,7 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
         workers=ours.workers, batch_rows=ours.batch_rows, part_bytes=ours.part_bytes,
         language_model=ours.language_model, local=local,
         beam=PipelineOptions(_beam_arguments(ours.runner, ours.workers, local=local) + rest),
+        reach=reach_of(ours) if needs_input else NEAR,
     )
 
 
@@ -74,7 +77,8 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
             "--input", action="append", required=command != "ingest", metavar="[NAME=]PATTERN[@RECIPE]",
             help="files to read: a path, a quoted glob or a folder, of WARC, WET, JSON lines or Parquet, gzip, zstd or "
                  "plain, told by their content; hidden files are left out; may be given several times. NAME is the "
-                 "source, a component of the training mixture (default web); RECIPE applies to this source",
+                 "source, a component of the training mixture (default web); RECIPE applies to this source. PATTERN "
+                 "may also be https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE",
         )
     parser.set_defaults(replay=None)
     if command == "ingest":
@@ -108,6 +112,8 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
                  f"{PART_BYTES}, 1 GiB); other parts mean other files and another order of the same documents",
         )
     parser.add_argument("--language-model", metavar="PATH", help="lid.176.ftz; found or fetched when not given")
+    if needs_input:
+        add_reach(parser)
     return parser
 
 

@@ -13,8 +13,8 @@ from transforms.beam import files, stores
 _KNOWN_AS = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gs", "gcs": "gs"}
 """What other programs call the stores that we know."""
 _INSTEAD = {
-    "file": "Give the path alone", "http": "Fetch it first, and give the file",
-    "https": "Fetch it first, and give the file",
+    "file": "Give the path alone", "http": "Give a folder, s3:// or gs://",
+    "https": "Give a folder, s3:// or gs://",
 }
 
 

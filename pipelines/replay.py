@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from pipelines.inputs import InputFile
 from pipelines.places import check_place
+from pipelines.reach import NEAR, Reach
 from pipelines.recipes import recipe_named
 from pipelines.run import needed
 from pipelines.settings import Settings, read_settings
-from schemas.errors import RunError
-from schemas.records import Output
+from schemas.errors import MissingRunError, RunError
+from schemas.records import Output, PartRecord
 from schemas.stages import INGEST
-from transforms.beam import files
+from transforms.beam import files, sources
+from transforms.beam.ingest import MISSING
 from transforms.beam.parts import PlannedPart, plan_path, read_plan
 
 _FOLDER = "dead_letters"
@@ -22,17 +24,18 @@ _FOLDER = "dead_letters"
 
 @dataclass(frozen=True, kw_only=True)
 class Letters:
-    """The dead letters of a part of the run in `out`: their table, the bytes they tell of, and the file they are of,
-    with the bytes of it that were the part."""
+    """The dead letters of a part of the run in `out`: their table, the bytes they tell of, whether they stand for the
+    whole part, and the file they are of, with the bytes of it that were the part."""
 
     out: str
     output: Output
     lost: int
+    whole: bool
     file: InputFile
     span: tuple[int, int] | None
 
 
-def letters_of(given: str, *, output: str, recipe: str | None) -> tuple[Settings, list[Letters]]:
+def letters_of(given: str, *, output: str, recipe: str | None, reach: Reach = NEAR) -> tuple[Settings, list[Letters]]:
     """(settings of the run whose dead letters `given` is, its parts that have any). With `recipe`, that one for all its
     sources. Raises RunError if it is no such folder, ingest is not complete there, there are none, or a file is
     gone."""
@@ -58,20 +61,24 @@ def letters_of(given: str, *, output: str, recipe: str | None) -> tuple[Settings
                     f"{plan_path(out, INGEST)}: does not say where {record.name} is. Replay the dead letters of the "
                     "run that read it first, once ingest is complete there."
                 )
-            letters.append(_letters(out, record.outputs[_FOLDER], record.tallies.get("bytes lost", {}), part))
+            letters.append(_letters(out, record, part, reach))
     if not letters:
         raise RunError(f"--replay {given}: there are no dead letters, so there is nothing to try again.")
     return settings, letters
 
 
-def _letters(out: str, output: Output, lost: dict[str, int], part: PlannedPart) -> Letters:
+def _letters(out: str, record: PartRecord, part: PlannedPart, reach: Reach) -> Letters:
     path = part.work["path"]
-    found = [f for f in files.find(path) if f.path == path]
-    if not found:
-        raise RunError(f"{path}: is gone, and dead letters of {out} are of it. Bring it back to try them again.")
+    try:
+        found = sources.look(path, network=reach.network)
+    except MissingRunError as error:
+        raise RunError(
+            f"{path}: cannot be had, and dead letters of {out} are of it. Bring it back to try them again. ({error})"
+        ) from error
     return Letters(
-        out=out, output=output, lost=sum(lost.values()),
-        file=InputFile(source=part.source, name=part.name, found=found[0]),
+        out=out, output=record.outputs[_FOLDER], lost=sum(record.tallies.get("bytes lost", {}).values()),
+        whole=MISSING in record.counts.dead_letters,
+        file=InputFile(source=part.source, name=part.name, found=found, digest=part.work.get("digest")),
         span=(part.work["start"], part.work["end"]) if "start" in part.work else None,
     )
 

@@ -1,7 +1,12 @@
-"""The one exception that a person is meant to read."""
+"""The exceptions that a person is meant to read."""
 
 from __future__ import annotations
 
 
 class RunError(Exception):
     """Where, what, and what to do next, in one message: the command prints it and nothing else."""
+
+
+class MissingRunError(RunError):
+    """A file of the inputs that cannot be had: not there, or not after all tries. --tolerate-missing bears this, and no
+    other error."""

@@ -101,7 +101,7 @@ def test_what_cannot_be_replayed_is_said(crawl: Path, tmp_path: Path) -> None:
         run(f"--output={out}")
     with pytest.raises(RunError, match="either --input or --replay"):
         run(f"--input={crawl}", f"--replay={out}/dead_letters", f"--output={out}")
-    with pytest.raises(RunError, match="no run.json"):
+    with pytest.raises(RunError, match=r"no run\.json"):
         run(f"--replay={out}/dead_letters", f"--output={tmp_path / 'b'}")
     run(f"--input={crawl}", f"--output={out}")
     with pytest.raises(RunError, match="is no folder of dead letters"):

@@ -6,22 +6,26 @@ import pytest
 from apache_beam.options.pipeline_options import DirectOptions, FlinkRunnerOptions, StandardOptions, WorkerOptions
 
 from pipelines.options import Options, parse
+from pipelines.reach import Reach
 from schemas.errors import RunError
 
 HELP = """\
 usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output OUT [--recipe NAME]
                                  [--runner RUNNER] [--workers N] [--batch-rows N] [--part-bytes N]
-                                 [--language-model PATH]
+                                 [--language-model PATH] [--cc-base BASE] [--wiki-base BASE]
+                                 [--limit-files N] [--sample-files N] [--tolerate-missing]
+                                 [--requests-per-second N] [--allow-http]
 
 What it does.
 
 options:
   -h, --help            show this help message and exit
   --input [NAME=]PATTERN[@RECIPE]
-                        files to read: a path, a quoted glob or a folder, of WARC, WET, JSON lines or Parquet,
-                        gzip, zstd or plain, told by their content; hidden files are left out; may be given several
-                        times. NAME is the source, a component of the training mixture (default web); RECIPE
-                        applies to this source
+                        files to read: a path, a quoted glob or a folder, of WARC, WET, JSON lines or
+                        Parquet, gzip, zstd or plain, told by their content; hidden files are left out; may
+                        be given several times. NAME is the source, a component of the training mixture
+                        (default web); RECIPE applies to this source. PATTERN may also be https://…, @FILE
+                        (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE
   --output OUT          folder of the run; a run continues where it is
   --recipe NAME         what to keep: a recipe's name, or a .toml file of the same fields (default web-en)
   --runner RUNNER       DirectRunner (default) is Beam's in-process runner; PrismRunner, FlinkRunner,
@@ -29,13 +33,25 @@ options:
   --workers N           worker processes of the DirectRunner (default 1)
   --batch-rows N        documents handled at a time (default 1024); memory and speed, never the result
   --part-bytes N        larger files are split into parts of at most N bytes where their format allows it
-                        (default 1073741824, 1 GiB); other parts mean other files and another order of the same
-                        documents
+                        (default 1073741824, 1 GiB); other parts mean other files and another order of the
+                        same documents
   --language-model PATH
                         lid.176.ftz; found or fetched when not given
+  --cc-base BASE        where crawl-data/ lies for cc:SNAPSHOT: an address, s3://commoncrawl/ or a folder
+                        (default https://data.commoncrawl.org/)
+  --wiki-base BASE      where DB/DATE/ lies for wiki:DB/DATE: an address, a bucket or a folder (default
+                        https://dumps.wikimedia.org/)
+  --limit-files N       only the first N files of each cc:SNAPSHOT
+  --sample-files N      only N files of each cc:SNAPSHOT, by a hash of their names: the same ones each time,
+                        and among those of a larger N
+  --tolerate-missing    an input that cannot be had, after all tries, becomes a dead letter instead of the
+                        run's end; a later run without this tries it again
+  --requests-per-second N
+                        at most, to each https:// host, from all workers of a machine (default 10)
+  --allow-http          take http:// addresses of other machines too
 
-Other options go to Beam: --project, --temp_location, --flink_master, … Finished parts and stages are kept:
-run the same command again after anything went wrong.
+Other options go to Beam: --project, --temp_location, --flink_master, …
+Finished parts and stages are kept: run the same command again after anything went wrong.
 """
 
 
@@ -57,7 +73,8 @@ def test_help_tells_every_option_and_has_not_drifted(capsys: pytest.CaptureFixtu
         parse(["--help"], command="clean", about="What it does.", needs_input=True)
     told = capsys.readouterr().out
     assert told.split() == HELP.split(), "but for where lines break, which is the terminal's and Python's"
-    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local"}
+    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local", "reach"}
+    ours |= {f.name for f in fields(Reach)} - {"network"}
     assert all(f"--{name.replace('_', '-')} " in told for name in ours | {"input", "runner"})
     with pytest.raises(SystemExit):
         parse(["--help"], command="filter", about="", needs_input=False)

@@ -2,45 +2,54 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.documents import DEAD_LETTERS, DOCUMENTS
-from schemas.errors import RunError
+from schemas.errors import MissingRunError, RunError
 from schemas.recipes import Dedupe, Extract
 from schemas.records import Counts, Output, PartRecord
 from schemas.stages import INGEST
 from transforms.archive import read_archive
-from transforms.beam import files, models
+from transforms.beam import models
 from transforms.beam.children import end_idle, limits_of, load_extractor
 from transforms.beam.isolated import Isolated
 from transforms.beam.parts import PlannedPart
+from transforms.beam.sources import Checked, open_source
 from transforms.beam.tables import TableWriter, read_table
 from transforms.beam.verdicts import Verdicts
+from transforms.beam.web_requests import NETWORK, Network
 from transforms.extraction import Failed, Waiting
 from transforms.extractors import html_extractor, named
 from transforms.inflate import Inflated
 from transforms.measure import batches, documents
-from transforms.outcomes import DeadLetter, Outcome, Page, Skipped
+from transforms.outcomes import DETAIL_CHARACTERS, DeadLetter, Outcome, Page, Skipped
 from transforms.ranges import read_range
 from transforms.replay import Lost, replayed
+
+MISSING = "missing"
+"""The reason of a dead letter that is a whole part."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestPart:
     """Reads the archive at part.work['path'], all of it, or from byte `start` to `end`, or what the dead letters of
-    `letters` tell of, as the source's `extract` says."""
+    `letters` tell of, as the source's `extract` says. With `tolerate_missing`, a part that cannot be had is one dead
+    letter and nothing else."""
 
     out: str
     extracts: dict[str, Extract]
     dedupe: Dedupe
     model: str
     batch_rows: int
+    network: Network = NETWORK
+    tolerate_missing: bool = False
 
     def setup(self) -> None:
         warm = [Page(offset=0, inner_offset=0, text="a warm-up compiles the kernels")]
@@ -54,6 +63,14 @@ class IngestPart:
         end_idle()
 
     def __call__(self, part: PlannedPart) -> PartRecord:
+        try:
+            return self._written(part, self._outcomes(part))
+        except MissingRunError as error:
+            if not self.tolerate_missing:
+                raise
+            return self._written(part, [missing(part, str(error))])
+
+    def _written(self, part: PlannedPart, outcomes: Iterable[Outcome]) -> PartRecord:
         account = _Account()
         model = models.language_model(self.model, engine=self.extracts[part.source].language_engine)
         dead_path = f"dead_letters/{part.part}.parquet"
@@ -61,7 +78,7 @@ class IngestPart:
             TableWriter(self.out, f"{INGEST.folder}/{part.part}.parquet", DOCUMENTS) as table,
             TableWriter(self.out, dead_path, DEAD_LETTERS) as dead,
         ):
-            pages = account.watch(self._outcomes(part), part, dead)
+            pages = account.watch(outcomes, part, dead)
             for batch in batches(pages, rows=self.batch_rows):
                 rows = documents(batch, source=part.source, file=part.name, model=model, dedupe=self.dedupe)
                 account.add(rows)
@@ -80,7 +97,7 @@ class IngestPart:
         path, extract = part.work["path"], self.extracts[part.source]
         settle = self._isolated(part, extract)
         try:
-            with files.open_read(path, identity=part.work.get("identity")) as file:
+            with self._open(part) as file:
                 if "letters" in part.work:
                     yield from replayed(file, _letters(**part.work["letters"]), extract=extract, settle=settle)
                 elif "start" in part.work:
@@ -88,8 +105,18 @@ class IngestPart:
                     yield from read_range(file, extract=extract, start=start, end=end, settle=settle)
                 else:
                     yield from read_archive(Inflated(file), extract=extract, settle=settle)
+                if isinstance(checked := getattr(file, "raw", None), Checked):
+                    checked.finish()
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {error}. Make it readable, or leave it out of --input.") from error
+
+    def _open(self, part: PlannedPart) -> BinaryIO:
+        """With the file's digest checked, where its source has published one, by the part that holds its start."""
+        file = open_source(part.work["path"], identity=part.work.get("identity"), network=self.network)
+        if part.work.get("digest") and not part.work.get("start"):
+            checked = Checked(file, digest=part.work["digest"], path=part.work["path"])
+            return cast(BinaryIO, io.BufferedReader(checked))
+        return file
 
     def _isolated(self, part: PlannedPart, extract: Extract) -> Isolated:
         verdicts = Verdicts(out=self.out, part=part).load()
@@ -146,6 +173,14 @@ def _letters(*, out: str, output: dict[str, Any]) -> Iterator[Lost]:
     names = [f.name for f in fields(Lost)]
     for batch in read_table(out, Output(**output), columns=names, rows=1024):
         yield from (Lost(**row) for row in batch.select(names).to_pylist())
+
+
+def missing(part: PlannedPart, why: str) -> DeadLetter:
+    """What stands for all of a part that could not be had."""
+    return DeadLetter(
+        offset=part.work.get("start", 0), inner_offset=0, length=part.size, reason=MISSING, record=b"",
+        detail=why[:DETAIL_CHARACTERS].encode("utf-8", "replace").decode(),
+    )
 
 
 def dead_letter_row(letter: DeadLetter, *, source: str, file: str) -> pa.RecordBatch:

@@ -1,5 +1,4 @@
-"""Objects as files: read by ranges, in windows that grow while reading goes on and shrink when it jumps; written as
-uploads that end in an object or in nothing."""
+"""Objects as files: read by ranges; written as uploads that end in an object or in nothing."""
 
 from __future__ import annotations
 
@@ -12,13 +11,11 @@ from typing import BinaryIO, cast
 import obstore
 from obstore.exceptions import BaseError, PreconditionError
 
-from schemas.errors import RunError
+from schemas.errors import MissingRunError, RunError
+from transforms.beam.ranged import Ranges
 from transforms.beam.store_errors import told
 from transforms.beam.stores import PIECE, SENDING, TRIES, Stored, look, split, store_of
 from transforms.digests import DigestingSink
-
-LEAST, MOST = 1 << 18, 8 << 20
-"""Bytes of a window: the first after a jump, and the largest. An open object holds one."""
 
 
 def open_read(path: str, identity: str | None = None) -> BinaryIO:
@@ -26,59 +23,15 @@ def open_read(path: str, identity: str | None = None) -> BinaryIO:
     read raises RunError if it has changed since it was opened."""
     found = look(path)
     if found is None:
-        raise RunError(f"{path}: is not there any more. Run the same command again.")
+        raise MissingRunError(f"{path}: is not there any more. Run the same command again.")
     if identity is not None and identity != identity_of(found):
         raise _changed(path)
-    return cast(BinaryIO, io.BufferedReader(_Ranges(found), 1 << 16))
+    ranges = Ranges(found.size, lambda start, end: _bytes(found, start, end))
+    return cast(BinaryIO, io.BufferedReader(ranges, 1 << 16))
 
 
 def identity_of(found: Stored) -> str:
     return f"{found.size}@{found.version}"
-
-
-class _Ranges(io.RawIOBase):
-    """Bytes of one version of an object."""
-
-    def __init__(self, found: Stored) -> None:
-        super().__init__()
-        self._found, self._at = found, 0
-        self._window, self._start, self._next = memoryview(b""), 0, LEAST
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._found.size}[whence]
-        if base + offset < 0:
-            raise ValueError("a position before the start of the file")
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, target: bytearray | memoryview) -> int:  # type: ignore[override]
-        into = memoryview(target).cast("B")
-        wanted = min(into.nbytes, self._found.size - self._at)
-        if wanted <= 0:
-            return 0
-        if not self._start <= self._at < self._start + self._window.nbytes:
-            self._fetch(wanted)
-        inside = self._at - self._start
-        given = min(wanted, self._window.nbytes - inside)
-        into[:given] = self._window[inside : inside + given]
-        self._at += given
-        return given
-
-    def _fetch(self, wanted: int) -> None:
-        on = self._at == self._start + self._window.nbytes
-        self._next = min(self._next * 2, MOST) if on else LEAST
-        end = min(self._at + min(max(self._next, wanted), MOST), self._found.size)
-        self._window = memoryview(b"")  # two windows are never held at a time
-        self._window, self._start = memoryview(_bytes(self._found, self._at, end)), self._at
 
 
 def _bytes(found: Stored, start: int, end: int) -> bytes:
@@ -94,14 +47,16 @@ def _bytes(found: Stored, start: int, end: int) -> bytes:
             raise _changed(found.path) from error
         except BaseError as error:
             if tried + 1 == TRIES or "status code: 4" in str(error):
-                raise told(error, found.path, "cannot be read") from error
+                raise MissingRunError(str(told(error, found.path, "cannot be read"))) from error
             time.sleep(0.1 * 2**tried)
             continue
         if got.meta["size"] != found.size or (found.generation and got.meta["version"] != found.generation):
             raise _changed(found.path)
         if len(data) == end - start:
             return data
-    raise RunError(f"{found.path}: the store gave {len(data)} bytes of {end - start}. Run the same command again.")
+    raise MissingRunError(
+        f"{found.path}: the store gave {len(data)} bytes of {end - start}. Run the same command again."
+    )
 
 
 def _changed(path: str) -> RunError:

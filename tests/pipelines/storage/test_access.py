@@ -172,7 +172,7 @@ def test_a_key_file_of_no_use(told, monkeypatch, tmp_path, content):
         ("s3a://b/x", "files at s3a:// cannot be used here. Write s3://."),
         ("gcs://b/x", "files at gcs:// cannot be used here. Write gs://."),
         ("hdfs://b/x", "files at hdfs:// cannot be used here. Copy it to a folder, s3:// or gs://."),
-        ("https://b/x", "files at https:// cannot be used here. Fetch it first, and give the file."),
+        ("ftp://b/x", "files at ftp:// cannot be used here. Copy it to a folder, s3:// or gs://."),
         ("file:///b/x", "files at file:// cannot be used here. Give the path alone."),
         ("s3:/b/x", "lacks a slash. Write s3://b/x; a folder of that name is ./s3:/b/x"),
         ("gs:/b/x", "lacks a slash. Write gs://b/x; a folder of that name is ./gs:/b/x"),

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.errors import RunError
-from transforms.beam import files, stored_files
+from transforms.beam import files, ranged
 
 NAMES = ["x.gz", "a/y.gz", "a/b/z.gz", "a/.h/q.gz", "odd ü+#%41~.gz", "ab.gz"]
 PATTERNS = ["", "/", "/**", "/*", "/*.gz", "/**/*.gz", "/a", "/a/*", "/a/**", "/[xy].gz", "/?.gz", "/*/*.gz", "/x.gz",
@@ -98,7 +98,7 @@ def test_reading_on_asks_seldom_and_holds_little(proxy):
     s3.put("x", bytes(size))
     with files.open_read(f"{s3.url}/x") as file:
         while file.read(1 << 16):
-            assert file.raw._window.nbytes <= stored_files.MOST
+            assert file.raw._window.nbytes <= ranged.MOST
     asked = [a for a in proxy.asked if a.method == "GET"]
     assert 5 <= len(asked) <= 10, "windows double from 256 KiB to 8 MiB"
 
