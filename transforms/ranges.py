@@ -33,8 +33,7 @@ from transforms.find_bytes import find_bytes
 from transforms.inflate import Inflated
 from transforms.outcomes import Outcome, RecordError
 from transforms.parquet import read_parquet
-from transforms.response import first
-from transforms.warc_frames import parse_head, read_head, skip
+from transforms.warc_frames import field, length_of, read_head, skip
 from transforms.wikipedia import read_wikipedia
 
 _BLOCK = 1 << 16
@@ -124,7 +123,7 @@ def _next_record(raw: BinaryIO, at: int, until: int | None) -> int | None:
         blank, head = read_head(raw)
         start += blank
         try:
-            length = parse_head(head)[1]
+            length = length_of(head)
         except RecordError:
             return None
         if start >= at:
@@ -152,8 +151,8 @@ def _is_boundary(raw: BinaryIO, at: int) -> bool:
         return False
     try:
         _, head = read_head(buffered)
-        headers, length = parse_head(head)
-        if not first(headers, "warc-type") or skip(buffered, length) < length:
+        length = length_of(head)
+        if not field(head, "warc-type") or skip(buffered, length) < length:
             return False
     except RecordError:
         return False

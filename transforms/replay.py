@@ -14,7 +14,7 @@ from transforms.dump_head import read_inside
 from transforms.extraction import Read, Settle, Waiting, here
 from transforms.inflate import Inflated, codec_of
 from transforms.jsonl import read_jsonl
-from transforms.outcomes import DeadLetter, Outcome, Page
+from transforms.outcomes import DeadLetter, Outcome, Page, Skipped
 from transforms.parquet import read_parquet
 from transforms.ranges import format_of
 from transforms.warc import read_warc
@@ -45,11 +45,18 @@ def replayed(raw: BinaryIO, lost: Iterable[Lost], *, extract: Extract, settle: S
     for letter in lost:
         outcomes = _again(raw, letter, kind=kind, compression=compression, extract=extract, settle=settle)
         first = next(outcomes, None)
-        yield first or DeadLetter(
-            offset=letter.offset, inner_offset=letter.inner_offset, length=0, reason="gone",
-            detail=f"nothing is there now; it was {letter.reason}", record=b"",
-        )
+        yield first or _nothing(letter, ends=raw.read(1) == b"")
         yield from outcomes
+
+
+def _nothing(letter: Lost, *, ends: bool) -> Outcome:
+    """Where a letter's place holds nothing: a file that ends well there was broken behind its last record."""
+    if letter.reason == "truncated" and letter.inner_offset and ends:
+        return Skipped("nothing_lost")
+    return DeadLetter(
+        offset=letter.offset, inner_offset=letter.inner_offset, length=0, reason="gone",
+        detail=f"nothing is there now; it was {letter.reason}", record=b"",
+    )
 
 
 def _again(

@@ -16,12 +16,13 @@ from transforms.inflate import Inflated
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, parse_date
 from transforms.page import HTML_TYPES, TEXT_TYPES, media_type_of, page_text, tidy
 from transforms.response import Headers, Response, content_type, first, parse_response
-from transforms.warc_frames import Frame, frames
+from transforms.warc_frames import Frame, field, frames
 
 _TYPES = frozenset(
     {"warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation"}
 )
 """ISO 28500, 5.5 WARC-Type; any other is `unknown`."""
+_PAGES = frozenset({"response", "conversion"})
 
 
 def read_warc(
@@ -53,6 +54,9 @@ def _records(stream: Inflated, buffered: BinaryIO, *, extract: Extract, at: int)
 
 
 def _outcome(frame: Frame, offset: int, inner_offset: int, *, extract: Extract) -> Read:
+    kind = (field(frame.head, "warc-type") or "").lower()
+    if kind not in _PAGES:
+        return Skipped(f"record_type_{kind if kind in _TYPES else 'unknown'}")
     headers, head, block = frame.headers, frame.head, frame.block
     length, record = len(head) + len(block), (head + block[:RECORD_SAMPLE])[:RECORD_SAMPLE]
     page = Page(
@@ -60,7 +64,7 @@ def _outcome(frame: Frame, offset: int, inner_offset: int, *, extract: Extract) 
         url=_url(headers), date=parse_date(first(headers, "warc-date")),
     )
     try:
-        question = _question(headers, block, extract=extract)
+        question = _question(kind, headers, block, extract=extract)
     except RecordError as error:
         return DeadLetter(
             offset=offset, inner_offset=inner_offset, length=length, reason=error.reason, detail=error.detail,
@@ -73,10 +77,7 @@ def _outcome(frame: Frame, offset: int, inner_offset: int, *, extract: Extract) 
     return finished(waiting, text_of(question)) if known else waiting
 
 
-def _question(headers: Headers, block: bytes, *, extract: Extract) -> Question | Skipped:
-    kind = (first(headers, "warc-type") or "").lower()
-    if kind not in ("response", "conversion"):
-        return Skipped(f"record_type_{kind if kind in _TYPES else 'unknown'}")
+def _question(kind: str, headers: Headers, block: bytes, *, extract: Extract) -> Question | Skipped:
     response = _response(kind, headers, block, extract=extract)
     if response.status != 200:
         return Skipped("http_status")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import BinaryIO
 
 from transforms.inflate import Inflated
@@ -21,6 +22,11 @@ from transforms.response import Headers, first, read_headers
 _MAX_HEAD = 1 << 20
 """Bytes of a record's headers; real ones are below 10 KiB, but for data: addresses."""
 _STEP = 1 << 18
+_PLAIN = {
+    name: re.compile(rb"\n" + name.encode() + rb":[ \t]*([!-~]*)[ \t]*\r?\n(?![ \t])", re.IGNORECASE)
+    for name in ("content-length", "warc-type")
+}
+"""A header as nearly all are written. Nothing more is parsed of records that are skipped, half of a crawl's."""
 _OPENING = re.compile(rb"(?:\xef\xbb\xbf)?WARC/[01]\.[0-9]{1,2}[ \t]*\r?\n")
 """ISO 28500, 4: `WARC/1.0`, `WARC/1.1`; older files have 0.17 and 0.18."""
 MAX_DAMAGED = 10_000
@@ -32,9 +38,12 @@ class Frame:
     """A whole record. `start` is its first byte in the inflated stream; `head` its header lines with the blank one."""
 
     start: int
-    headers: Headers
     head: bytes
     block: bytes
+
+    @cached_property
+    def headers(self) -> Headers:
+        return read_headers(self.head.split(b"\n")[1:])
 
 
 def frames(
@@ -51,7 +60,7 @@ def frames(
                 if not stream.damage:
                     return
                 raise RecordError("truncated", "")
-            headers, length = parse_head(head)
+            length = length_of(head)
             wanted = length <= max_bytes
             block = buffered.read(length) if wanted else b""
             there = len(block) if wanted else skip(buffered, length)
@@ -74,7 +83,7 @@ def frames(
             )
             start, line = found
             continue
-        yield Frame(start=start, headers=headers, head=head, block=block) if wanted else Skipped("too_long")
+        yield Frame(start=start, head=head, block=block) if wanted else Skipped("too_long")
         start, line = start + len(head) + length, b""
 
 
@@ -85,25 +94,33 @@ def read_head(buffered: BinaryIO, line: bytes = b"") -> tuple[int, bytes]:
     while not line and (line := buffered.readline(_MAX_HEAD)) and not line.strip():
         blank, line = blank + len(line), b""
     lines, size = [line], len(line)
-    while line.strip() and _is_version(lines[0]) and size <= _MAX_HEAD:
-        line = buffered.readline(_MAX_HEAD)
-        lines.append(line)
-        size += len(line)
+    if _is_version(line):
+        while line != b"\r\n" and line.strip() and size <= _MAX_HEAD:
+            line = buffered.readline(_MAX_HEAD)
+            lines.append(line)
+            size += len(line)
     return blank, b"".join(lines)
 
 
-def parse_head(head: bytes) -> tuple[Headers, int]:
-    """(headers, Content-Length). Raises RecordError `truncated`, since without them nothing says where to go on."""
+def length_of(head: bytes) -> int:
+    """The Content-Length. Raises RecordError `truncated`, since without it nothing says where to go on."""
     if not _is_version(head):
         raise RecordError("truncated", f"the bytes after the last record are no record: {head[:40]!r}")
-    lines = head.split(b"\n")
-    if len(head) > _MAX_HEAD or len(lines) < 3 or lines[-1] or lines[-2].strip():
+    lines = head.rsplit(b"\n", 2)
+    if len(head) > _MAX_HEAD or len(lines) < 3 or lines[2] or lines[1].strip():
         raise RecordError("truncated", f"the record's headers do not end within {len(head)} bytes")
-    headers = read_headers(lines[1:])
-    length = first(headers, "content-length") or ""
+    length = field(head, "content-length") or ""
     if not (length.isascii() and length.isdecimal() and len(length) < 19):
         raise RecordError("truncated", f"the record's Content-Length is {length!r}, not a number of bytes")
-    return headers, int(length)
+    return int(length)
+
+
+def field(head: bytes, name: str) -> str | None:
+    """The first value of a header of _PLAIN, as `read_headers` reads it, and mostly without all the others."""
+    found = _PLAIN[name].search(head)
+    if found and head.lower().count(name.encode()) == 1:
+        return found[1].decode()
+    return first(read_headers(head.split(b"\n")[1:]), name)
 
 
 def skip(buffered: BinaryIO, length: int) -> int:

@@ -33,6 +33,8 @@ _OTHERS = {
     "wiki_redirect": "it only leads to another page of the wiki",
     "wiki_model": "the wiki's page holds code or data, not wikitext",
     "bad_xml": "the XML is broken there, or beyond a bound",
+    "gone": "a record was tried again, and its file has nothing at that place now",
+    "nothing_lost": "the file broke behind its last record, and does not any more",
     "missing": "the file, or this part of it, could not be had, and --tolerate-missing was given",
     "unknown_format": "the file is none of WARC, JSON lines, Parquet and MediaWiki XML",
 }

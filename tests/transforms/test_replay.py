@@ -16,7 +16,7 @@ import zstandard
 from schemas.recipes import Extract
 from transforms.archive import read_archive
 from transforms.inflate import Inflated
-from transforms.outcomes import DeadLetter, Outcome, Page
+from transforms.outcomes import DeadLetter, Outcome, Page, Skipped
 from transforms.replay import Lost, replayed
 
 PACK: dict[str, Callable[[list[bytes]], bytes]] = {
@@ -71,14 +71,22 @@ def test_damage_and_tails_that_have_been_mended(packing: str) -> None:
     good = PACK[packing](bombs())
     third = len(PACK[packing](bombs()[:2]))
     broken = good[:third] + b"\0" * 40 + good[third + 40 :]
-    letters = lost(read(broken[:-9], LARGE))
+    letters = lost(read(broken[:-30], LARGE))
     assert [letter.reason for letter in letters] == ["damaged", "truncated"]
     whole = read(good, LARGE)
     assert again(good, letters, LARGE) == [whole[2], whole[5]]
-    found = again(broken[:-9], letters, LARGE)
+    found = again(broken[:-30], letters, LARGE)
     assert [(o.offset, o.length) for o in found if isinstance(o, DeadLetter)] == [
         (letter.offset, letter.length) for letter in letters
     ] and len(found) == 2
+
+
+def test_a_tail_behind_the_last_record_was_nothing() -> None:
+    good = PACK["gzip"](bombs())
+    letters = lost(read(good[:-4], LARGE))
+    assert [(letter.reason, letter.inner_offset > 0) for letter in letters] == [("truncated", True)]
+    assert again(good, letters, LARGE) == [Skipped("nothing_lost")]
+    assert again(good[:-4], letters, LARGE) == read(good[:-4], LARGE)[-1:]
 
 
 @pytest.mark.parametrize("packing", PACK)
