@@ -74,7 +74,7 @@ class Gzip:
     def decode(self, data: bytes, size: int) -> bytes:
         try:
             return self._inflater.decompress(self._inflater.unconsumed_tail + data, size)
-        except igzip_lib.IsalError as error:
+        except igzip_lib.IsalError as error:  # type: ignore[misc]  # its stub says a type no exception has
             raise CodecError(str(error)) from error
 
 
