@@ -3,12 +3,27 @@
 numba looks at the file of the kernel it compiles, and not at the files whose functions that kernel calls.
 """
 
+import contextlib
 import hashlib
+import importlib
 import os
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "transforms").glob("*.py"))
 VERSION = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()[:16]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba-cache" / VERSION))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def tf() -> Any:
+    """TensorFlow. Triton, which torch's FSDP imports, aborts the process if it comes after it: see `trainer.tfdata`."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")
+    return pytest.importorskip(
+        "tensorflow", reason="TFRECORD FILES ARE NOT CHECKED AGAINST TENSORFLOW: pip install tensorflow-cpu"
+    )

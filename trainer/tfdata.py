@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from typing import Any
 
 from schemas.shards import TFRECORD_FEATURES
@@ -16,8 +18,7 @@ def tfrecord_rows(data: DataSet, split: str, source: str) -> Any:
     access, which TFRecord has not: shuffle in a buffer, or read Arrow. Raises RunError on an unknown split, ImportError
     without TensorFlow.
     """
-    import tensorflow as tf
-
+    tf = _tensorflow()
     kinds = {"int64_list": tf.int64, "bytes_list": tf.string}
     width = data.manifest.seq_len + 1
     spec = {
@@ -27,3 +28,11 @@ def tfrecord_rows(data: DataSet, split: str, source: str) -> Any:
     }
     paths = [str(data.path.parent / shard.tfrecord_path) for shard in data.shards(split, source)]
     return tf.data.TFRecordDataset(paths).map(lambda raw: tf.io.parse_single_example(raw, spec))
+
+
+def _tensorflow() -> Any:
+    """The module. Both it and Triton, which torch's FSDP imports at its first use, bring an LLVM; the second to come
+    aborts the process ("registered more than once"), unless that is TensorFlow."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")
+    return importlib.import_module("tensorflow")

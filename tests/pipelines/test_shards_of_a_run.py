@@ -113,8 +113,7 @@ def test_the_manifest_tells_what_is_in_the_files(run, manifest):
     assert len(sizes) == manifest.vocab_size
 
 
-def test_tf_data_reads_the_same_rows(run, manifest):
-    tf = pytest.importorskip("tensorflow", reason="pip install 'winnow-data[tensorflow]' brings it")
+def test_tf_data_reads_the_same_rows(tf, run, manifest):
     length = {"one": [], "row": [manifest.seq_len + 1]}
     spec = {
         f.name: tf.io.VarLenFeature(tf.string if f.kind == "bytes_list" else tf.int64)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,14 +57,6 @@ BATCHES = [
     filled(40, seq_len=65_536, vocab_size=WIDE),
 ]
 each_batch = pytest.mark.parametrize("batch", BATCHES, ids=lambda b: f"{b.num_rows}x{b.schema[0].type.list_size}")
-
-
-@pytest.fixture(scope="module")
-def tf() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return pytest.importorskip(
-        "tensorflow", reason="TFRECORD FILES ARE NOT CHECKED AGAINST TENSORFLOW: pip install tensorflow-cpu"
-    )
 
 
 @each_batch
