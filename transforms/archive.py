@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from schemas.recipes import Extract
 from transforms import parquet
+from transforms.arc import ARC, MAGIC
 from transforms.extraction import Settle, here
 from transforms.inflate import Inflated
 from transforms.jsonl import read_jsonl
@@ -16,13 +17,15 @@ from transforms.wikipedia import is_dump, read_wikipedia
 
 
 def archive_format(head: bytes) -> str | None:
-    """`warc` (WET included), `jsonl`, `parquet` or `wikipedia` (a MediaWiki export), by the first inflated bytes; None
-    when it is none of them."""
+    """`warc` (WET included), `arc`, `jsonl`, `parquet` or `wikipedia` (a MediaWiki export), by the first inflated
+    bytes; None when it is none of them."""
     if head.startswith(parquet.MAGIC):
         return "parquet"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"WARC/"):
         return "warc"
+    if text.startswith(MAGIC):
+        return "arc"
     if text.startswith(b"{"):
         return "jsonl"
     return "wikipedia" if is_dump(head) else None
@@ -39,6 +42,8 @@ def read_archive(
     match kind or archive_format(head):
         case "warc":
             yield from read_warc(stream, buffered, extract=extract, settle=settle)
+        case "arc":
+            yield from read_warc(stream, buffered, extract=extract, settle=settle, grammar=ARC)
         case "jsonl":
             yield from read_jsonl(stream, buffered, extract=extract)
         case "parquet" if not stream.compression:
@@ -53,6 +58,6 @@ def read_archive(
                 offset=0, inner_offset=0, length=stream.file_bytes,
                 reason="truncated" if stream.damage else "unknown_format",
                 detail=stream.damage
-                or "no WARC, JSON lines, Parquet or MediaWiki XML: the first bytes are those of `record`",
+                or "no WARC, ARC, JSON lines, Parquet or MediaWiki XML: the first bytes are those of `record`",
                 record=bytes(head[:RECORD_SAMPLE]),
             )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from schemas.recipes import Extract
+from transforms.arc import ARC
 from transforms.archive import read_archive
 from transforms.dump_head import read_inside
 from transforms.extraction import Read, Settle, Waiting, here
@@ -18,7 +19,7 @@ from transforms.outcomes import DeadLetter, Outcome, Page, Skipped
 from transforms.parquet import read_parquet
 from transforms.ranges import format_of
 from transforms.warc import read_warc
-from transforms.warc_frames import skip
+from transforms.warc_frames import WARC, skip
 from transforms.wikipedia import read_wikipedia
 
 _TO_THE_END = frozenset({"truncated", "unknown_format"})
@@ -81,8 +82,11 @@ def _again(
     buffered = io.BufferedReader(stream, _BLOCK)  # closes the stream when it goes, so it comes no sooner
     skip(buffered, letter.inner_offset)
     match kind:
-        case "warc":
-            return read_warc(stream, buffered, extract=extract, settle=limited, at=letter.inner_offset)
+        case "warc" | "arc":
+            grammar = ARC if kind == "arc" else WARC
+            return read_warc(
+                stream, buffered, extract=extract, settle=limited, at=letter.inner_offset, grammar=grammar
+            )
         case "jsonl":
             lines = read_jsonl(stream, buffered, extract=extract, at=letter.inner_offset)
             return lines if many else itertools.islice(lines, 1)

@@ -1,4 +1,4 @@
-"""WARC and WET records to pages.
+"""WARC, WET and ARC records to pages.
 
 The records are framed by `transforms.warc_frames` and not by a library, since the account needs what none gives: where
 each record ends, and whether the file breaks inside a record's headers, which fastwarc takes for its end.
@@ -16,7 +16,7 @@ from transforms.inflate import Inflated
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, parse_date
 from transforms.page import HTML_TYPES, TEXT_TYPES, media_type_of, page_text, tidy
 from transforms.response import Headers, Response, content_type, first, parse_response
-from transforms.warc_frames import Frame, field, frames
+from transforms.warc_frames import WARC, Frame, Grammar, frames
 
 _TYPES = frozenset(
     {"warcinfo", "response", "resource", "request", "metadata", "revisit", "conversion", "continuation"}
@@ -26,12 +26,13 @@ _PAGES = frozenset({"response", "conversion"})
 
 
 def read_warc(
-    stream: Inflated, buffered: BinaryIO, *, extract: Extract, settle: Settle = here, at: int = 0
+    stream: Inflated, buffered: BinaryIO, *, extract: Extract, settle: Settle = here, at: int = 0,
+    grammar: Grammar = WARC,
 ) -> Iterator[Outcome]:
     """One outcome a record. `response` and `conversion` (WET) records may be pages; the others are skipped
     as `record_type_…`. A record shorter than it says, or bytes that are no record, are lost as `damaged` up to the next
     record, or as `truncated` if there is none. The next byte of `stream` is its inflated byte `at`."""
-    return settle(_records(stream, buffered, extract=extract, at=at))
+    return settle(_records(stream, buffered, extract=extract, at=at, grammar=grammar))
 
 
 def text_of(question: Question) -> Text | Skipped:
@@ -48,13 +49,15 @@ def text_of(question: Question) -> Text | Skipped:
     return Text(text=text, charset=charset, media_type=media_type, extractor=extractor)
 
 
-def _records(stream: Inflated, buffered: BinaryIO, *, extract: Extract, at: int) -> Iterator[Read]:
-    for frame in frames(stream, buffered, max_bytes=extract.max_record_bytes, at=at):
+def _records(
+    stream: Inflated, buffered: BinaryIO, *, extract: Extract, at: int, grammar: Grammar
+) -> Iterator[Read]:
+    for frame in frames(stream, buffered, max_bytes=extract.max_record_bytes, at=at, grammar=grammar):
         yield _outcome(frame, *stream.locate(frame.start), extract=extract) if isinstance(frame, Frame) else frame
 
 
 def _outcome(frame: Frame, offset: int, inner_offset: int, *, extract: Extract) -> Read:
-    kind = (field(frame.head, "warc-type") or "").lower()
+    kind = frame.kind
     if kind not in _PAGES:
         return Skipped(f"record_type_{kind if kind in _TYPES else 'unknown'}")
     headers, head, block = frame.headers, frame.head, frame.block

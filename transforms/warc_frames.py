@@ -1,4 +1,4 @@
-"""A WARC's bytes to records: where each starts and ends, and where to go on after one that is broken.
+"""A crawl's bytes to records, of WARC and of ARC: where each starts and ends, and where to go on after a broken one.
 
 Where a record breaks, reading goes on at the next place that looks like the start of one: a line `WARC/1.0` after a
 blank line or, where the file's compression broke or a record claims more bytes than there are, the next gzip member or
@@ -10,7 +10,7 @@ member, in bytes of what that holds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import BinaryIO
@@ -34,25 +34,45 @@ MAX_DAMAGED = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
+class Grammar:
+    """How a format writes what stands before a record: a line, or several and a blank one. `opening` matches where one
+    may start; `length_of` gives the record's bytes or raises RecordError; `kind_of` its WARC-Type in lower case."""
+
+    opening: re.Pattern[bytes]
+    one_line: bool
+    max_head: int
+    length_of: Callable[[bytes], int]
+    kind_of: Callable[[bytes], str]
+    headers_of: Callable[[bytes], Headers]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """A whole record. `start` is its first byte in the inflated stream; `head` its header lines with the blank one."""
 
     start: int
     head: bytes
     block: bytes
+    grammar: Grammar
+
+    @property
+    def kind(self) -> str:
+        return self.grammar.kind_of(self.head)
 
     @cached_property
     def headers(self) -> Headers:
-        return read_headers(self.head.split(b"\n")[1:])
+        return self.grammar.headers_of(self.head)
 
 
 def frames(
-    stream: Inflated, buffered: BinaryIO, *, max_bytes: int, at: int = 0
+    stream: Inflated, buffered: BinaryIO, *, max_bytes: int, at: int = 0, grammar: Grammar | None = None
 ) -> Iterator[Frame | Skipped | DeadLetter]:
-    """Every record of the stream, whose next byte is at `at`; those with more than `max_bytes` are skipped unread."""
+    """Every record of the stream, whose next byte is at `at`; those with more than `max_bytes` are skipped unread. The
+    `grammar` is WARC's if not given."""
+    grammar = grammar or WARC
     start, line, damaged = at, b"", 0
     while True:
-        blank, head = read_head(buffered, line)
+        blank, head = read_head(buffered, line, grammar=grammar)
         start += blank
         block = b""
         try:
@@ -60,7 +80,7 @@ def frames(
                 if not stream.damage:
                     return
                 raise RecordError("truncated", "")
-            length = length_of(head)
+            length = grammar.length_of(head)
             wanted = length <= max_bytes
             block = buffered.read(length) if wanted else b""
             there = len(block) if wanted else skip(buffered, length)
@@ -70,7 +90,9 @@ def frames(
             detail = ": ".join(filter(None, (error.detail, stream.damage)))
             damaged += 1
             place = stream.locate(start)
-            found = _go_on(stream, buffered, start=start, head=head) if damaged <= MAX_DAMAGED else None
+            found = (
+                _go_on(stream, buffered, start=start, head=head, grammar=grammar) if damaged <= MAX_DAMAGED else None
+            )
             if found is None:
                 tail = lost_tail(stream, at=start, detail=detail, record=head + block)
                 # of a range that another record follows
@@ -83,18 +105,18 @@ def frames(
             )
             start, line = found
             continue
-        yield Frame(start=start, head=head, block=block) if wanted else Skipped("too_long")
+        yield Frame(start=start, head=head, block=block, grammar=grammar) if wanted else Skipped("too_long")
         start, line = start + len(head) + length, b""
 
 
-def read_head(buffered: BinaryIO, line: bytes = b"") -> tuple[int, bytes]:
+def read_head(buffered: BinaryIO, line: bytes = b"", *, grammar: Grammar | None = None) -> tuple[int, bytes]:
     """(bytes of blank lines before the record, its header lines up to and with the blank one); no bytes at the end.
     `line` is the first, where it was read already."""
-    blank = 0
-    while not line and (line := buffered.readline(_MAX_HEAD)) and not line.strip():
+    blank, most = 0, grammar.max_head if grammar else _MAX_HEAD
+    while not line and (line := buffered.readline(most)) and not line.strip():
         blank, line = blank + len(line), b""
     lines, size = [line], len(line)
-    if _is_version(line):
+    if not (grammar and grammar.one_line) and _is_version(line):
         while line != b"\r\n" and line.strip() and size <= _MAX_HEAD:
             line = buffered.readline(_MAX_HEAD)
             lines.append(line)
@@ -135,16 +157,31 @@ def _is_version(line: bytes) -> bool:
     return line.removeprefix(b"\xef\xbb\xbf").startswith(b"WARC/")
 
 
-def _go_on(stream: Inflated, buffered: BinaryIO, *, start: int, head: bytes) -> tuple[int, bytes] | None:
+def _go_on(
+    stream: Inflated, buffered: BinaryIO, *, start: int, head: bytes, grammar: Grammar
+) -> tuple[int, bytes] | None:
     """(where the next record starts, its first line if that was read already), or None. What comes after `head`, the
     first bytes of the broken record, is looked through; at the stream's end the file is, from the broken record on."""
     position, lines = start + len(head), head.split(b"\n")
     after_blank = len(lines) > 1 and not lines[-2].strip()
     while line := buffered.readline(_MAX_HEAD):
-        if after_blank and _OPENING.match(line):
+        if (after_blank or grammar.one_line) and grammar.opening.match(line):
             return position, line
         position += len(line)
         after_blank = not line.strip()
-    if stream.resume(after=stream.locate(start)[0], opening=_OPENING):
+    if stream.resume(after=stream.locate(start)[0], opening=grammar.opening):
         return stream.position, b""
     return None
+
+
+def _kind_of(head: bytes) -> str:
+    return (field(head, "warc-type") or "").lower()
+
+
+def _headers_of(head: bytes) -> Headers:
+    return read_headers(head.split(b"\n")[1:])
+
+
+WARC = Grammar(
+    opening=_OPENING, one_line=False, max_head=_MAX_HEAD, length_of=length_of, kind_of=_kind_of, headers_of=_headers_of
+)

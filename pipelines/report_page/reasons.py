@@ -36,7 +36,7 @@ _OTHERS = {
     "gone": "a record was tried again, and its file has nothing at that place now",
     "nothing_lost": "the file broke behind its last record, and does not any more",
     "missing": "the file, or this part of it, could not be had, and --tolerate-missing was given",
-    "unknown_format": "the file is none of WARC, JSON lines, Parquet and MediaWiki XML",
+    "unknown_format": "the file is none of WARC, ARC, JSON lines, Parquet and MediaWiki XML",
 }
 _RECORD_TYPE = "record_type_"
 _SKIPPED = {"http_status": "not answered 200 OK", "media_type": "not HTML or text", "empty_text": "no text in it"}

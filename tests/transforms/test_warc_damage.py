@@ -18,13 +18,13 @@ from transforms.inflate import Inflated
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page
 
 MALFORMED = {
-    "aut-badexample.arc.gz": "unknown_format:1",
+    "aut-badexample.arc.gz": "page:2 =unknown:1 =warcinfo:1 truncated:1",
     "aut-issue-493.warc": "empty_text:1 http_status:1 media_type:5 page:3 =request:15 =revisit:5 =warcinfo:2",
     "aut-issue-514.warc": "http_status:1 page:1 =metadata:1 =request:2 =resource:2 =warcinfo:1",
     "cc-main-2016-50-lf-only.warc.gz": "damaged:6 page:1 =metadata:4 =request:5 =warcinfo:1 truncated:1",
     "cc-main-2016-50-lf-only.warc.wat.gz": "damaged:1 =metadata:14 =warcinfo:1",
     "gensim-bgwiki-utf16.xml.bz2": "page:1 wiki_namespace:2",
-    "iipc-blackbook-truncated.arc": "unknown_format:1",
+    "iipc-blackbook-truncated.arc": "media_type:4 page:3 =unknown:1 =warcinfo:1",
     "iipc-double-single-inflate-error.gz": "truncated:1",
     "iipc-lf-only-link-extraction-test.warc": "empty_text:1 page:6 =warcinfo:1",
     "iipc-multiple-headers.warc": "empty_text:1",
@@ -33,7 +33,7 @@ MALFORMED = {
     "resiliparse-block-sized-records.warc.gz": "=unknown:3",
     "resiliparse-clipped.warc.gz": "truncated:1",
     "ungoliant-garbage.bin": "unknown_format:1",
-    "warcio-bad.arc": "unknown_format:1",
+    "warcio-bad.arc": "bad_http:1 damaged:1 truncated:1",
     "warcio-example-bad-non-chunked.warc.gz": "page:1 =request:2 =revisit:1 =warcinfo:2",
     "warcio-example-bad.warc.gz.bad": "http_status:1 page:1 =request:2 =revisit:1 =warcinfo:1",
     "warcio-example-space-in-target-uri.warc.gz": "=resource:1 =warcinfo:1",
@@ -81,8 +81,8 @@ def test_damaged_files_end_well(data_folder: Path) -> None:
         try:
             assert len(letters) == sum(1 for _ in ArchiveIterator(io.BytesIO(data), parse_http=False))
         except OSError:
-            if path.name == "gensim-bgwiki-utf16.xml.bz2":  # a good dump of three pages: no WARC, and not damaged
-                continue
+            if path.name in ("gensim-bgwiki-utf16.xml.bz2", "iipc-blackbook-truncated.arc"):
+                continue  # a good dump of three pages, and an ARC that ends where a record does: no WARC, not damaged
             assert {"damaged", "truncated", "unknown_format"} & set(map(name, letters))  # nor can fastwarc
         else:
             assert "damaged" not in map(name, letters)
