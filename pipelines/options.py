@@ -77,8 +77,8 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
             "--input", action="append", required=command != "ingest", metavar="[NAME=]PATTERN[@RECIPE]",
             help="files to read: a path, a quoted glob or a folder, of WARC, WET, ARC, JSON lines or Parquet, gzip, "
                  "zstd or plain, told by their content; hidden files are left out; may be given several times. NAME is "
-                 "the source, a component of the training mixture (default web); RECIPE applies to this source. PATTERN "
-                 "may also be https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE",
+                 "the source, a component of the training mixture (default web); RECIPE applies to this source. "
+                 "PATTERN may also be https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE",
         )
     parser.set_defaults(replay=None)
     if command == "ingest":
