@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import dataclass
 
 from schemas.errors import RunError
@@ -56,6 +57,11 @@ def add_reach(parser: argparse.ArgumentParser) -> None:
         "--requests-per-second", type=float, default=Network.rate, metavar="N",
         help=f"at most, to each https:// host, from all workers of a machine (default {Network.rate:g})",
     )
+    parser.add_argument(
+        "--cache", metavar="FOLDER",
+        help="keep files of https:// in this folder of each machine, whole and by version, for other runs; nothing "
+             "clears it",
+    )
     parser.add_argument("--allow-http", action="store_true", help="take http:// addresses of other machines too")
 
 
@@ -71,7 +77,10 @@ def reach_of(ours: argparse.Namespace) -> Reach:
         raise RunError("--limit-files and --sample-files exclude each other. Give one.")
     if not 0 < ours.requests_per_second < float("inf"):
         raise RunError("--requests-per-second must be above 0.")
-    network = Network(allow_http=ours.allow_http, rate=ours.requests_per_second)
+    network = Network(
+        allow_http=ours.allow_http, rate=ours.requests_per_second,
+        cache=os.path.abspath(ours.cache) if ours.cache else None,
+    )
     for name, base in (("--cc-base", ours.cc_base), ("--wiki-base", ours.wiki_base)):
         if not base or (is_web(base) and "?" in base):
             raise RunError(f"{name} {base}: is no place to find files below. Give an address, a bucket or a folder.")

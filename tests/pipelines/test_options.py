@@ -14,14 +14,14 @@ usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output O
                                  [--runner RUNNER] [--workers N] [--batch-rows N] [--part-bytes N]
                                  [--language-model PATH] [--cc-base BASE] [--wiki-base BASE]
                                  [--limit-files N] [--sample-files N] [--tolerate-missing]
-                                 [--requests-per-second N] [--allow-http]
+                                 [--requests-per-second N] [--cache FOLDER] [--allow-http]
 
 What it does.
 
 options:
   -h, --help            show this help message and exit
   --input [NAME=]PATTERN[@RECIPE]
-                        files to read: a path, a quoted glob or a folder, of WARC, WET, JSON lines or
+                        files to read: a path, a quoted glob or a folder, of WARC, WET, ARC, JSON lines or
                         Parquet, gzip, zstd or plain, told by their content; hidden files are left out; may
                         be given several times. NAME is the source, a component of the training mixture
                         (default web); RECIPE applies to this source. PATTERN may also be https://…, @FILE
@@ -48,6 +48,8 @@ options:
                         run's end; a later run without this tries it again
   --requests-per-second N
                         at most, to each https:// host, from all workers of a machine (default 10)
+  --cache FOLDER        keep files of https:// in this folder of each machine, whole and by version, for
+                        other runs; nothing clears it
   --allow-http          take http:// addresses of other machines too
 
 Other options go to Beam: --project, --temp_location, --flink_master, …

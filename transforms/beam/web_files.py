@@ -14,6 +14,7 @@ from schemas.errors import MissingRunError, RunError
 from transforms.beam.files import Found
 from transforms.beam.ranged import LEAST, Ranges
 from transforms.beam.web_addresses import check_address, shown
+from transforms.beam.web_cache import kept
 from transforms.beam.web_requests import AgainError, Link, Network
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -32,8 +33,8 @@ def look(url: str, *, network: Network) -> Found:
 
 
 def open_read(url: str, *, identity: str | None = None, network: Network) -> BinaryIO:
-    """The file with seek. Raises as `look`, and RunError if it is not `identity`; a read raises RunError if it has
-    changed since it was opened."""
+    """The file with seek, by way of the network's cache if it has one. Raises as `look`, and RunError if it is not
+    `identity`; a read raises RunError if it has changed since it was opened."""
     link = Link(network)
     try:
         found = _look(url, link)
@@ -42,6 +43,13 @@ def open_read(url: str, *, identity: str | None = None, network: Network) -> Bin
     except BaseException:
         link.close()
         raise
+    if network.cache:
+        with contextlib.closing(link):
+            return kept(found, folder=network.cache, open_read=lambda: _open(found, link, network))
+    return _open(found, link, network)
+
+
+def _open(found: Found, link: Link, network: Network) -> BinaryIO:
     ranges = _Closing(found.size, _Download(found=found, link=link, network=network).bytes)
     ranges.link = link
     return cast(BinaryIO, io.BufferedReader(ranges, _PIECE))

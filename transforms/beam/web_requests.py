@@ -20,7 +20,7 @@ from transforms.beam.web_addresses import check_address, redirected, shown
 from transforms.beam.web_pace import MOST_WAIT, hold_back, pace
 
 AGENT = "winnow/0.1.0 (text for language models)"
-"""Who asks: no browser's name. tests/transforms/test_web_requests.py holds the version to pyproject's."""
+"""Who asks: no browser's name. tests/transforms/test_web_files.py holds the version to pyproject's."""
 REDIRECTS = 5
 _LONGEST_WAIT = 32.0
 """Seconds between two tries where the server does not say: by eight tries a minute has passed."""
@@ -33,13 +33,15 @@ T = TypeVar("T")
 class Network:
     """How hosts are asked. `rate`: requests a second to a host, from all processes of a machine. `tries` of a request
     that brings nothing; before the second `first_wait` seconds pass, and twice as many before each next. `timeout`:
-    seconds until a silent server is given up, and those it has for each 256 KiB."""
+    seconds until a silent server is given up, and those it has for each 256 KiB. `cache`: the folder of a machine in
+    which whole files are kept."""
 
     allow_http: bool = False
     rate: float = 10.0
     tries: int = 8
     first_wait: float = 0.5
     timeout: float = 60.0
+    cache: str | None = None
 
 
 NETWORK = Network()
