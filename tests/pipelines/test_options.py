@@ -75,9 +75,12 @@ def test_help_tells_every_option_and_has_not_drifted(capsys: pytest.CaptureFixtu
         parse(["--help"], command="clean", about="What it does.", needs_input=True)
     told = capsys.readouterr().out
     assert told.split() == HELP.split(), "but for where lines break, which is the terminal's and Python's"
-    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local", "reach"}
+    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local", "reach", "replay"}
     ours |= {f.name for f in fields(Reach)} - {"network"}
     assert all(f"--{name.replace('_', '-')} " in told for name in ours | {"input", "runner"})
+    with pytest.raises(SystemExit):
+        parse(["--help"], command="ingest", about="", needs_input=True)
+    assert "--replay " in capsys.readouterr().out and "--replay " not in told
     with pytest.raises(SystemExit):
         parse(["--help"], command="filter", about="", needs_input=False)
     assert "--input" not in capsys.readouterr().out
