@@ -164,6 +164,17 @@ def test_a_part_that_breaks_in_its_midst_leaves_none_of_its_documents(mirror: Mi
     assert (part.counts.went_out, part.counts.dead_letters) == (0, {"missing": 1})
 
 
+def test_a_part_that_was_missing_is_replayed_whole(mirror: Mirror, tmp_path: Path) -> None:
+    name = gone(mirror, planned=True)
+    mirror.rule = lambda a: None if a.path != f"/{name}" or a.probe else Fault(cut=0)
+    run(tmp_path / "out", *from_snapshot(mirror), "--tolerate-missing")
+    mirror.rule = lambda _: None
+    ingest.run([f"--replay={tmp_path / 'out/dead_letters'}", f"--output={tmp_path / 'again'}", *PAUSES])
+    run(tmp_path / "whole", *from_snapshot(mirror))
+    [part] = [p for p in manifest(tmp_path / "again").parts if p.name == name]
+    assert part.counts.went_out > 0 and part in manifest(tmp_path / "whole").parts
+
+
 def test_a_file_that_changes_after_it_was_planned_ends_the_run(mirror: Mirror, tmp_path: Path) -> None:
     name = gone(mirror, planned=True)
     mirror.rule = lambda a: Fault(body=b"other") if a.path == f"/{name}" and a.seen > 1 else None
