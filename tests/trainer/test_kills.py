@@ -43,7 +43,7 @@ def until(holds, started: Started) -> None:
 
 
 @pytest.mark.parametrize(("rank", "after"), [
-    (0, 3), (1, 13), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((1, 7), (0, 19)))
+    (1, 13), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((0, 3), (1, 7), (0, 19)))
 ])
 def test_a_process_killed_in_any_step(data, undisturbed, tmp_path, rank, after):
     started = start(arguments(data, tmp_path), world=2, logs=tmp_path)
@@ -55,7 +55,7 @@ def test_a_process_killed_in_any_step(data, undisturbed, tmp_path, rank, after):
     assert {line["attempt"] for line in steps(tmp_path)} == {0, 1}
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_process_killed_in_the_middle_of_a_checkpoint(data, undisturbed, tmp_path, rank):
     """The one of step 10 is being written: it has a folder, and no COMPLETE."""
     torn = tmp_path / "checkpoints/step-00000010"
@@ -85,6 +85,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(data, undisturbed, tmp_path)
     assert len(steps(tmp_path)) == 20  # nothing was done twice
 
 
+@pytest.mark.slow
 def test_another_number_of_processes_goes_on(data, undisturbed, tmp_path):
     """2, then 4, then 1: the same samples, and the same losses but for the order of sums."""
     for world, last in ((2, 7), (4, 13), (1, 20)):
