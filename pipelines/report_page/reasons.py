@@ -33,6 +33,7 @@ _OTHERS = {
     "wiki_redirect": "it only leads to another page of the wiki",
     "wiki_model": "the wiki's page holds code or data, not wikitext",
     "bad_xml": "the XML is broken there, or beyond a bound",
+    "no_record": "the index says that a record starts there, and none does",
     "missing": "the file, or this part of it, could not be had, and --tolerate-missing was given",
     "unknown_format": "the file is none of WARC, JSON lines, Parquet and MediaWiki XML",
 }
