@@ -86,7 +86,7 @@ def parse_selection(given: Input) -> Selection:
             f"--input {index}: names no index of a snapshot. Write cc-index:CC-MAIN-2026-43?FILTER=VALUE&…, or "
             "cc-index:CC-MAIN-2026-43/cdxj?… to read its CDXJ lines."
         )
-    return Selection(given=index, source=given.source, index=index, filters=_filters(given.pattern, query))
+    return Selection(given=given.pattern, source=given.source, index=index, filters=_filters(given.pattern, query))
 
 
 def _filters(given: str, query: str) -> Filters:
