@@ -17,7 +17,7 @@ from tests.crawl_index import SNAPSHOT, Row, neighbours, rows, write_cdxj, write
 from tests.mirror import Asked, Mirror
 from tests.pipelines.conftest import digests
 
-GAP = 32 << 10
+GAP = 4 << 10
 ISO = {"en": "eng", "de": "deu", "fr": "fra", "es": "spa", "pt": "por", "nl": "nld", "ca": "cat"}
 
 

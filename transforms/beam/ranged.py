@@ -11,9 +11,9 @@ Span = tuple[int, int]
 """Bytes [start, end) of a file."""
 LEAST, MOST = 1 << 18, 8 << 20
 """Bytes of a window: the first after a jump, and the largest. An open file holds one."""
-GAP = 32 << 10
-"""Bytes between two spans that are fetched with them rather than asked around: about one page of a crawl (a gigabyte
-of Common Crawl's has some 35,000), and the request that a page came of and what is noted of it take less."""
+GAP = 4 << 10
+"""Bytes between two spans that are fetched with them rather than asked around: between two pages a crawl writes the
+request and what else it noted, some 2 KB. A page that nobody asked for is larger: a gigabyte of Common Crawl has 35,000."""
 
 
 def coalesced(spans: Iterable[Span], *, gap: int = GAP, most: int = MOST) -> list[Span]:

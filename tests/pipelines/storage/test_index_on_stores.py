@@ -10,6 +10,8 @@ from schemas.errors import RunError
 from tests.crawl_index import SNAPSHOT, line
 from tests.pipelines.indexed_crawl import Crawl, archive, crawl_of, manifest, read, run, same
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def crawl(tmp_path_factory: pytest.TempPathFactory) -> Crawl:
