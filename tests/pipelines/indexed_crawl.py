@@ -112,15 +112,14 @@ def asked_of_archives(mirror: Mirror) -> list[Asked]:
 
 
 def fetched(mirror: Mirror) -> int:
-    """Bytes of archives that were asked for, and therefore served."""
-    ranges = [a.range.removeprefix("bytes=").split("-") for a in asked_of_archives(mirror) if a.range]
-    assert len(ranges) == len(asked_of_archives(mirror)), "a whole file was asked for"
-    return sum(int(last) + 1 - int(first) for first, last in ranges)
+    """Bytes of archives that the server sent."""
+    return sum(mirror.served[path] for path in {a.path for a in asked_of_archives(mirror)})
 
 
 def check(crawl: Crawl, mirror: Mirror, out: Path, query: str, keep: Callable[[Row], bool]) -> None:
     """A run by an index gives what a full scan with the filter gives, and fetches runs of neighbours alone."""
     mirror.asked.clear()
+    mirror.served.clear()
     run(out, f"--input=cc-index:{SNAPSHOT}?{query}", f"--cc-base={mirror.url}")
     chosen = crawl.kept(keep)
     assert read(out) == crawl.scanned(keep)

@@ -13,6 +13,7 @@ from pipelines import ingest
 from pipelines.options import parse
 from pipelines.selection import select
 from schemas.errors import RunError
+from schemas.recipes import Extract
 from tests.crawl_index import SNAPSHOT, Row, line, neighbours
 from tests.mirror import Fault, Mirror, serving
 from tests.pipelines.indexed_crawl import (
@@ -27,6 +28,11 @@ from tests.pipelines.indexed_crawl import (
     run,
     same,
 )
+from transforms.beam.parts import PlannedPart
+from transforms.beam.verdicts import Verdicts
+from transforms.extraction import Failed, Question, Waiting
+from transforms.outcomes import Page
+from transforms.warc import text_of
 
 
 @pytest.fixture(autouse=True)
@@ -216,3 +222,16 @@ def test_a_source_cannot_have_a_file_both_whole_and_by_its_index(crawl: Crawl, t
         run(tmp_path / "a", whole, f"--input={chosen}", f"--cc-base={crawl.root}")
     out = run(tmp_path / "b", whole, f"--input=other={chosen}", f"--cc-base={crawl.root}")
     assert {p.source for p in manifest(out).parts} == {"web", "other"}
+
+
+def test_verdicts_of_one_archive_are_not_those_of_another(tmp_path: Path) -> None:
+    """A part has records of several archives at the same offset."""
+    part = PlannedPart(stage="ingest", part="part-x", plan_key="k", source="web", name="a to b", number=0, size=1)
+    page = Page(offset=7, inner_offset=0, text="")
+    waiting = Waiting(question=Question(kind="response", body=b"", extract=Extract()), answer=text_of, page=page,
+                      length=1, record=b"")
+    first = Verdicts(out=str(tmp_path), part=part).load().of_file("a")
+    first.add(waiting, Failed(reason="r", detail="d"), extractor="x")
+    kept = Verdicts(out=str(tmp_path), part=part).load()
+    assert kept.of_file("a").of(waiting) == Failed(reason="r", detail="d")
+    assert kept.of_file("b").of(waiting) is None

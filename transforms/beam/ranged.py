@@ -13,7 +13,8 @@ LEAST, MOST = 1 << 18, 8 << 20
 """Bytes of a window: the first after a jump, and the largest. An open file holds one."""
 GAP = 4 << 10
 """Bytes between two spans that are fetched with them rather than asked around: between two pages a crawl writes the
-request and what else it noted, some 2 KB. A page that nobody asked for is larger: a gigabyte of Common Crawl has 35,000."""
+request and what else it noted, some 2 KB. A page that nobody asked for is larger: a gigabyte of Common Crawl has
+35,000."""
 
 
 def coalesced(spans: Iterable[Span], *, gap: int = GAP, most: int = MOST) -> list[Span]:
