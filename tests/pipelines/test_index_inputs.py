@@ -13,6 +13,7 @@ from pipelines.inputs import list_files, parse_input
 from pipelines.options import Options, parse
 from pipelines.selection import parse_selection, select
 from schemas.errors import RunError
+from schemas.records import manifest_from_json
 from tests.crawl_index import SNAPSHOT, listed
 from transforms.index_rows import Filters
 
@@ -184,6 +185,18 @@ def test_lines_that_are_no_index(tmp_path: Path) -> None:
         tmp_path, f"cdxj:{tmp_path}/x.cdxj?tld=de"
     )
     assert "no file matches" in told(tmp_path, f"cdxj:{tmp_path}/none?tld=de")
+
+
+def test_lines_of_failed_fetches_and_robots_are_counted_and_left_out(tmp_path: Path) -> None:
+    kinds = ("warc", "crawldiagnostics", "robotstxt", "warc")
+    (tmp_path / "x.cdxj").write_text("".join(
+        f'k 20260101000000 {{"url": "http://a.de/", "filename": "crawl-data/S/segments/1/{kind}/x.gz", '
+        f'"offset": "{k}", "length": "9"}}\n' for k, kind in enumerate(kinds)
+    ))  # fmt: skip
+    [found] = select(options(tmp_path, f"cdxj:{tmp_path}/x.cdxj?tld=de"))
+    assert (found.names, found.records) == (("crawl-data/S/segments/1/warc/x.gz",), 2)
+    counts = manifest_from_json((tmp_path / "out/select/manifest.json").read_text()).counts
+    assert (counts.came_in, counts.went_out, counts.dropped) == (4, 2, {"other_archives": 2})
 
 
 def test_lines_of_a_real_crawl(shared_data: Path, tmp_path: Path) -> None:
