@@ -78,7 +78,10 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
             help="files to read: a path, a quoted glob or a folder, of WARC, WET, ARC, JSON lines or Parquet, gzip, "
                  "zstd or plain, told by their content; hidden files are left out; may be given several times. NAME is "
                  "the source, a component of the training mixture (default web); RECIPE applies to this source. "
-                 "PATTERN may also be https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE",
+                 "PATTERN may also be https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet], wiki:DB/DATE, or "
+                 "records chosen by an index: cc-index:SNAPSHOT[/cdxj]?FILTERS or cdxj:PATTERN?FILTERS, where FILTERS "
+                 "are joined by & out of languages=, domain=, tld=, mime=, status=, from=, to= (YYYYMMDD), each with "
+                 "values joined by commas, and url= (with *)",
         )
     parser.set_defaults(replay=None)
     if command == "ingest":

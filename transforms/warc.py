@@ -32,7 +32,7 @@ def read_warc(
     """One outcome a record. `response` and `conversion` (WET) records may be pages; the others are skipped
     as `record_type_…`. A record shorter than it says, or bytes that are no record, are lost as `damaged` up to the next
     record, or as `truncated` if there is none. The next byte of `stream` is its inflated byte `at`."""
-    return settle(_records(stream, buffered, extract=extract, at=at, grammar=grammar))
+    return settle(records(stream, buffered, extract=extract, at=at, grammar=grammar))
 
 
 def text_of(question: Question) -> Text | Skipped:
@@ -49,9 +49,10 @@ def text_of(question: Question) -> Text | Skipped:
     return Text(text=text, charset=charset, media_type=media_type, extractor=extractor)
 
 
-def _records(
-    stream: Inflated, buffered: BinaryIO, *, extract: Extract, at: int, grammar: Grammar
+def records(
+    stream: Inflated, buffered: BinaryIO, *, extract: Extract, at: int = 0, grammar: Grammar = WARC
 ) -> Iterator[Read]:
+    """As `read_warc`, before anything is settled."""
     for frame in frames(stream, buffered, max_bytes=extract.max_record_bytes, at=at, grammar=grammar):
         yield _outcome(frame, *stream.locate(frame.start), extract=extract) if isinstance(frame, Frame) else frame
 

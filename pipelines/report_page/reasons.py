@@ -35,6 +35,7 @@ _OTHERS = {
     "bad_xml": "the XML is broken there, or beyond a bound",
     "gone": "a record was tried again, and its file has nothing at that place now",
     "nothing_lost": "the file broke behind its last record, and does not any more",
+    "no_record": "the index says that a record starts there, and none does",
     "missing": "the file, or this part of it, could not be had, and --tolerate-missing was given",
     "unknown_format": "the file is none of WARC, ARC, JSON lines, Parquet and MediaWiki XML",
 }

@@ -25,7 +25,10 @@ options:
                         Parquet, gzip, zstd or plain, told by their content; hidden files are left out; may
                         be given several times. NAME is the source, a component of the training mixture
                         (default web); RECIPE applies to this source. PATTERN may also be https://…, @FILE
-                        (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE
+                        (such paths, one a line), cc:SNAPSHOT[/wet], wiki:DB/DATE, or records chosen by an
+                        index: cc-index:SNAPSHOT[/cdxj]?FILTERS or cdxj:PATTERN?FILTERS, where FILTERS are
+                        joined by & out of languages=, domain=, tld=, mime=, status=, from=, to= (YYYYMMDD),
+                        each with values joined by commas, and url= (with *)
   --output OUT          folder of the run; a run continues where it is
   --recipe NAME         what to keep: a recipe's name, or a .toml file of the same fields (default web-en)
   --runner RUNNER       DirectRunner (default) is Beam's in-process runner; PrismRunner, FlinkRunner,
@@ -37,8 +40,8 @@ options:
                         same documents
   --language-model PATH
                         lid.176.ftz; found or fetched when not given
-  --cc-base BASE        where crawl-data/ lies for cc:SNAPSHOT: an address, s3://commoncrawl/ or a folder
-                        (default https://data.commoncrawl.org/)
+  --cc-base BASE        where crawl-data/ lies for cc:SNAPSHOT, and what an index names: an address,
+                        s3://commoncrawl/ or a folder (default https://data.commoncrawl.org/)
   --wiki-base BASE      where DB/DATE/ lies for wiki:DB/DATE: an address, a bucket or a folder (default
                         https://dumps.wikimedia.org/)
   --limit-files N       only the first N files of each cc:SNAPSHOT
