@@ -86,6 +86,8 @@ class Urls:
     """`example.org` blocks www.example.org too, and not notexample.org."""
     words: tuple[str, ...] = ()
     """Runs of ASCII letters and digits; one blocks where it stands whole in an address, whatever its case."""
+    addresses: tuple[str, ...] = ()
+    """Whole addresses, `https://example.org/page`; http and https, and spellings that mean the same, are one."""
 
 
 @dataclass(frozen=True, kw_only=True)

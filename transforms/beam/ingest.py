@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -23,15 +23,18 @@ from transforms.beam.isolated import Isolated
 from transforms.beam.parts import PlannedPart
 from transforms.beam.sources import Checked, open_source
 from transforms.beam.tables import TableWriter, read_table
+from transforms.beam.takedowns import takedown_for, updated
 from transforms.beam.verdicts import Verdicts
 from transforms.beam.web_requests import NETWORK, Network
 from transforms.extraction import Failed, Waiting
 from transforms.extractors import html_extractor, named
+from transforms.identity import document_id
 from transforms.inflate import Inflated
 from transforms.measure import batches, documents
 from transforms.outcomes import DETAIL_CHARACTERS, DeadLetter, Outcome, Page, Skipped
 from transforms.ranges import read_range
 from transforms.replay import Lost, replayed
+from transforms.takedown import FOLLOWERS, REASON, WITHHELD, Takedown, is_listed, may_hold
 
 MISSING = "missing"
 """The reason of a dead letter that is a whole part."""
@@ -63,6 +66,8 @@ class IngestPart:
         end_idle()
 
     def __call__(self, part: PlannedPart) -> PartRecord:
+        if kept := updated(self.out, part, rows=self.batch_rows):
+            return kept
         try:
             return self._written(part, self._outcomes(part))
         except MissingRunError as error:
@@ -71,7 +76,7 @@ class IngestPart:
             return self._written(part, [missing(part, str(error))])
 
     def _written(self, part: PlannedPart, outcomes: Iterable[Outcome]) -> PartRecord:
-        account = _Account()
+        account = _Account(takedown=takedown_for(self.out, part))
         model = models.language_model(self.model, engine=self.extracts[part.source].language_engine)
         dead_path = f"dead_letters/{part.part}.parquet"
         with (
@@ -129,10 +134,14 @@ class IngestPart:
         return Isolated(limits=limits_of(extract), known=verdicts.of, judged=judged)
 
 
+_NOTHING = Takedown()
+
+
 @dataclass(kw_only=True)
 class _Account:
     """What became of each record of a part, counted where it happens."""
 
+    takedown: Takedown = field(default_factory=Takedown)
     records: int = 0
     documents: int = 0
     text_bytes: int = 0
@@ -143,18 +152,36 @@ class _Account:
     languages: Counter[str] = field(default_factory=Counter)
 
     def watch(self, outcomes: Iterable[Outcome], part: PlannedPart, dead: TableWriter) -> Iterator[Page]:
-        """Lets pages through, counts what is skipped, writes dead letters down."""
+        """Lets pages through, counts what is skipped or taken down, writes dead letters down."""
+        after = False  # the last page was taken down
         for outcome in outcomes:
             self.records += 1
             match outcome:
                 case Page():
-                    yield outcome
+                    if after := self._is_listed(outcome, part):
+                        self.skipped[REASON] += 1
+                    else:
+                        yield outcome
                 case Skipped(reason=reason):
                     self.skipped[reason] += 1
                 case DeadLetter(reason=reason, length=length):
                     self.dead[reason] += 1
                     self.lost[reason] += length
-                    dead.write(dead_letter_row(outcome, source=part.source, file=part.name))
+                    kept = self._allowed(outcome, part, after=after)
+                    dead.write(dead_letter_row(kept, source=part.source, file=part.name))
+
+    def _is_listed(self, page: Page, part: PlannedPart) -> bool:
+        return self.takedown != _NOTHING and is_listed(self.takedown, document=_id(page, part), url=page.url)
+
+    def _allowed(self, letter: DeadLetter, part: PlannedPart, *, after: bool) -> DeadLetter:
+        """Without its record, if that may be of a listed document."""
+        if self.takedown == _NOTHING:
+            return letter
+        if (after and letter.reason in FOLLOWERS) or may_hold(
+            self.takedown, document=_id(letter, part), record=letter.record
+        ):
+            return replace(letter, record=b"", detail=WITHHELD)
+        return letter
 
     def add(self, batch: pa.RecordBatch) -> None:
         self.documents += batch.num_rows
@@ -180,6 +207,12 @@ def missing(part: PlannedPart, why: str) -> DeadLetter:
     return DeadLetter(
         offset=part.work.get("start", 0), inner_offset=0, length=part.size, reason=MISSING, record=b"",
         detail=why[:DETAIL_CHARACTERS].encode("utf-8", "replace").decode(),
+    )
+
+
+def _id(outcome: Page | DeadLetter, part: PlannedPart) -> bytes:
+    return document_id(
+        source=part.source, file=part.name, offset=outcome.offset, inner_offset=outcome.inner_offset
     )
 
 
