@@ -119,6 +119,14 @@ def rows_with(out: Path, documents: set[bytes]) -> set[tuple[str, int]]:
     }
 
 
+def documents_by_split(out: Path) -> dict[str, set[bytes]]:
+    found: dict[str, set[bytes]] = {"train": set(), "validation": set(), "test": set()}
+    for path in shards_of(out):
+        for ids in rows_of(out / "shards" / path).column("doc_ids").to_pylist():
+            found[path.split("/")[0]] |= set(ids)
+    return found
+
+
 def times(out: Path, *folders: str) -> dict[str, int]:
     return {str(p.relative_to(out)): p.stat().st_mtime_ns for f in folders for p in sorted((out / f).rglob("*"))
             if p.is_file()}

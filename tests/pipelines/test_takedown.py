@@ -12,9 +12,9 @@ import pytest
 from pipelines import clean, takedown
 from schemas.errors import RunError
 from tests.pipelines.rights import (
-    RECIPE, every_byte, rows_with, shards_of, table, times, write_corpus,
+    RECIPE, documents_by_split, every_byte, rows_with, shards_of, table, times, write_corpus,
 )
-from trainer.dataset import DataSet
+from trainer.dataset import open_data
 from trainer.takedown import masked_rows, read_takedown
 
 
@@ -66,6 +66,12 @@ def same(one: Path, other: Path, *folders: str) -> None:
         assert records == {p.name: p.read_text() for p in (other / folder).glob("part-*.json")}, folder
 
 
+def moved_between_splits(one: Path, other: Path) -> set[bytes]:
+    """Documents that both runs have, in different splits."""
+    old, new = documents_by_split(one), documents_by_split(other)
+    return {i for split in old for i in old[split] if any(i in new[other] for other in new if other != split)}
+
+
 def test_fifty_addresses(corpus, whole):
     assert len(corpus.listed) == len(set(corpus.listed)) == len(set(corpus.marks)) == 50
     held = {mark for _, data in every_byte(whole) for mark in corpus.marks if mark.encode() in data}
@@ -104,7 +110,10 @@ def test_only_shards_that_held_them_or_get_a_survivor_are_made_anew(corpus, whol
     gone = {d["id"] for d in table(whole, "documents") if d["url"] in corpus.listed}
     freed = {d["id"] for d in table(taken, "documents") if d["url"] in corpus.freed}
     old, new = shards_of(whole), shards_of(taken)
-    touched = {path for path, _ in rows_with(whole, gone) | rows_with(taken, freed)}
+    moved = moved_between_splits(whole, taken)
+    clustered = {d["url"].split("/")[2] for d in table(taken, "documents") if d["id"] in moved}
+    assert clustered == {"longer.example"}, "the splits of a cluster follow from its name, its smallest id"
+    touched = {path for out, ids in ((whole, gone | moved), (taken, freed | moved)) for path, _ in rows_with(out, ids)}
     changed = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
     assert changed == touched and 3 < len(changed) < len(old) - 3
     before, after = times(whole, "shards"), times(taken, "shards")
@@ -135,7 +144,7 @@ def test_trainers_are_told_the_rows(corpus, whole, taken):
         (path, old.get(path), new.get(path)) for path in old.keys() | new.keys() if old.get(path) != new.get(path)
     }
     assert change["documents"] == len(gone) - len(corpus.shadowed)
-    data = DataSet(str(whole / "shards/manifest.json"))
+    data = open_data(str(whole / "shards/manifest.json"))
     assert sum(len(r) for split in ("train", "validation", "test") for r in masked_rows(data, split, listed).values()) \
         == len(listed.rows)
 
