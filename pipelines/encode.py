@@ -55,8 +55,8 @@ def work(process: EncodePart, clean: Manifest, pin: Pin | None = None, old: tupl
     replaced = {r.part: r for r in old[1].parts} if old and pin else {}
     for source in process.sources:
         records = [r for r in clean.parts if r.source == source]
-        grouped = _pinned_groups(records, pin.groups[source]) if pin else groups(records, process.encode.shard_text_bytes)
-        for shard, group in enumerate(grouped):
+        cut = groups(records, process.encode.shard_text_bytes)
+        for shard, group in enumerate(_pinned_groups(records, pin.groups[source]) if pin else cut):
             outputs = [dataclasses.asdict(r.outputs["clean"]) for r in group]
             name = f"{source}-{shard:05d}"
             holds = [[o["path"], encoded(r)] for o, r in zip(outputs, group, strict=True)]

@@ -91,8 +91,9 @@ def pinned(out: str, settings: Settings) -> Pin | None:
     raw = json.loads(text)
     if raw["basis"] != basis(out, settings):
         return None
+    languages = tuple(raw["languages"])
     return Pin(
-        basis=raw["basis"], tokenizer=Output(**raw["tokenizer"]), languages=tuple(raw["languages"]), groups=raw["groups"]
+        basis=raw["basis"], tokenizer=Output(**raw["tokenizer"]), languages=languages, groups=raw["groups"]
     )
 
 
@@ -106,7 +107,7 @@ def basis(out: str, settings: Settings) -> str:
 
 
 def encoded(record: PartRecord) -> str:
-    """Of a part of clean/, what tokens and shards depend on. Earlier versions did not tell: then it is all of the part."""
+    """Of a part of clean/, what tokens and shards depend on. Earlier versions did not tell: then it is all of it."""
     return record.digests.get("encoded", record.outputs["clean"].xxh3)
 
 

@@ -83,7 +83,5 @@ def _shards(manifest: Manifest) -> dict[str, str]:
 
 
 def _listing(dataset: str, rows: dict[str, list[int]]) -> str:
-    lines = [f"{shard} {row}\n" for shard in sorted(rows) for row in rows[shard]]
-    return f"# Rows of the data set {dataset} with documents that were taken down: for trainer.train --takedown\n" + "".join(
-        lines
-    )
+    head = f"# Rows of the data set {dataset} with documents that were taken down: for trainer.train --takedown\n"
+    return head + "".join(f"{shard} {row}\n" for shard in sorted(rows) for row in rows[shard])

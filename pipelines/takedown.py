@@ -2,9 +2,9 @@
 
     python -m pipelines.takedown --output OUT --list FILE
 
-removes them from documents/, clean/ and shards/, and the pieces of their texts from tokenizer/, keeps the documents that
-stood back behind them as duplicates, and lists the rows of the old shards for trainers, in OUT/takedown/. What holds none
-of them stays as it is, and so does the tokenizer. Run the same command again after anything went wrong.
+removes them from documents/, clean/ and shards/, and the pieces of their texts from tokenizer/, keeps the documents
+that stood back behind them as duplicates, and lists the rows of the old shards for trainers, in OUT/takedown/. What
+holds none of them stays as it is, and so does the tokenizer. Run the same command again after anything went wrong.
 """
 
 from __future__ import annotations

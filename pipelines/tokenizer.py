@@ -70,7 +70,8 @@ def work(settings: Settings, clean: Manifest, pin: Pin | None = None) -> Work:
         for number, record in enumerate(clean.parts)
     ]
     return Work(
-        stage=TOKENIZER, parts=parts, settings=[dataclasses.asdict(how), pin and pin.tokenizer.xxh3], libraries=library_versions(CODE),
+        stage=TOKENIZER, parts=parts, settings=[dataclasses.asdict(how), pin and pin.tokenizer.xxh3],
+        libraries=library_versions(CODE),
         recipes={"tokenizer": dataclasses.asdict(how)},
     )
 

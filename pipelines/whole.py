@@ -57,8 +57,8 @@ def _give_up(message: str) -> None:
 
 
 def write_whole(out: str, manifests: Sequence[Manifest], *, takedown: dict[str, Any] | None = None) -> None:
-    """Checks the account from stage to stage and writes OUT/manifest.json: digests, counts, the data set's id and, where
-    there was a takedown, what it changed."""
+    """Checks the account from stage to stage and writes OUT/manifest.json: digests, counts, the data set's id and,
+    where there was a takedown, what it changed."""
     check_whole(manifests)
     with files.open_read(files.join(out, ENCODE.folder, "manifest.json")) as file:
         dataset_id = json.load(file)["dataset_id"]

@@ -92,10 +92,12 @@ class Urls:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a run does. `languages` empty keeps every language."""
+    """What a run does. `languages` empty keeps every language. `respect` are directives of the column `robots`, as
+    noai: a page that has one of them is dropped, with the first of these for a reason."""
 
     name: str
     languages: tuple[str, ...] = ()
+    respect: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     urls: Urls = field(default_factory=Urls)
     extract: Extract = field(default_factory=Extract)

@@ -55,8 +55,8 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class PartRecord:
-    """The commit record of one part. `tallies` are further sums by name, such as documents by language; `digests` are of
-    the rows of some columns alone, by what reads just these."""
+    """The commit record of one part. `tallies` are further sums by name, such as documents by language; `digests` are
+    of the rows of some columns alone, by what reads just these."""
 
     stage: str
     part: str

@@ -93,8 +93,9 @@ def listed(takedown: Takedown, *, documents: Sequence[bytes], urls: Sequence[str
 
 
 def may_hold(takedown: Takedown, *, document: bytes, record: bytes) -> bool:
-    """Whether what was read of a broken record may be of a listed document: by its place, or by any address in it, since
-    where a broken record says its own address cannot be told. Pages that link to a listed one are held back too."""
+    """Whether what was read of a broken record may be of a listed document: by its place, or by any address in it,
+    since where a broken record says its own address cannot be told. Pages that link to a listed one are held back
+    too."""
     if document in takedown.documents:
         return True
     links = _LINK.findall(record.replace(b"\\/", b"/"))

@@ -17,7 +17,7 @@ LONGEST_HOST = 253
 _HOST = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//(?:[^/?#\\]*@)?([^/?#\\:]*)", re.ASCII)
 _WORD = re.compile(r"[a-z0-9]+", re.ASCII)
 _DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.ASCII)
-_ADDRESS = re.compile(r"https?://(?:[^/?#\\@]*@)?([^/?#\\:@]+)(:[0-9]*)?([/?][^#]*)?(?:#.*)?", re.DOTALL | re.IGNORECASE)
+_ADDRESS = re.compile(r"(?is)https?://(?:[^/?#\\@]*@)?([^/?#\\:@]+)(:[0-9]*)?([/?][^#]*)?(?:#.*)?")
 _DEFAULT_PORTS = frozenset({"", ":", ":80", ":443"})
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]", re.ASCII)
@@ -75,8 +75,8 @@ def normal_address(url: str) -> str | None:
     port = "" if (port or "") in _DEFAULT_PORTS else port
     rest = rest or "/"
     rest = rest if rest.startswith("/") else f"/{rest}"
-    escaped = "".join(c if "!" <= c <= "~" else "".join(f"%{b:02X}" for b in c.encode("utf-8", "replace")) for c in rest)
-    return f"{_lower(host).rstrip('.')}{port}{_ESCAPE.sub(_unescaped, escaped)}"
+    encoded = "".join(chr(b) if 0x20 < b < 0x7F else f"%{b:02X}" for b in rest.encode("utf-8", "replace"))
+    return f"{_lower(host).rstrip('.')}{port}{_ESCAPE.sub(_unescaped, encoded)}"
 
 
 def _unescaped(escape: re.Match[str]) -> str:

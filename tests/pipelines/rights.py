@@ -51,9 +51,9 @@ def mark(number: int) -> str:
 
 
 def write_corpus(folder: Path) -> Corpus:
-    """16 files of JSON lines. In files 0 to 4 lie the 50 listed documents: 44 plain ones, 3 whose near-duplicate in file
-    9 is shorter and so stood back, and 3 that stood back behind a longer one in file 10. Files 5 on have nothing else
-    to do with them. A broken line of file 0 is of a listed address."""
+    """16 files of JSON lines. In files 0 to 4 lie the 50 listed documents: 44 plain ones, 3 whose near-duplicate in
+    file 9 is shorter and so stood back, and 3 that stood back behind a longer one in file 10. Files 5 on have nothing
+    else to do with them. A broken line of file 0 is of a listed address."""
     found, rng = Corpus(folder), random.Random(6)
     folder.mkdir()
     pages: list[list[tuple[str, str]]] = [[] for _ in range(FILES)]
@@ -71,7 +71,8 @@ def write_corpus(folder: Path) -> Corpus:
                     pages[9].append((f"https://copy.example/{file}", " ".join(text)))
                     found.freed.append(f"https://copy.example/{file}")
                 if page == 1 and file < 3:  # its near-duplicate is longer: this one stood back
-                    pages[10].append((f"https://longer.example/{file}", " ".join([*text[:30], "morewords", *text[30:]])))
+                    longer = " ".join([*text[:30], "morewords", *text[30:]])
+                    pages[10].append((f"https://longer.example/{file}", longer))
                     found.shadowed.append(url)
     for file, of_file in enumerate(pages):
         lines = [json.dumps({"url": url, "text": text}) for url, text in of_file]

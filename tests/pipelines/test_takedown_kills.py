@@ -22,8 +22,8 @@ DEATHS = (
 )
 """After the first file of that name is in its place: as if the process were gone there."""
 LAST = (
-    r"shards/.*\.arrow", r"shards/manifest\.json", r"shards/stage\.json", r"takedown/rows-\w+\.txt", r"takedown/history\.json",
-    r"/out/manifest\.json", r"report\.html",
+    r"shards/.*\.arrow", r"shards/manifest\.json", r"shards/stage\.json", r"takedown/rows-\w+\.txt",
+    r"takedown/history\.json", r"/out/manifest\.json", r"report\.html",
 )
 
 

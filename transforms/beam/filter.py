@@ -20,8 +20,8 @@ from transforms.digests import RowsDigest
 from transforms.filtering import Sieved, sieve
 
 ENCODED_COLUMNS = ["id", "digest", "language", "word_count", "cluster"]
-"""What tokens and shards depend on, the digest standing for the text. With a duplicate gone, a cluster's size changes in
-clean/ and nothing in shards/."""
+"""What tokens and shards depend on, the digest standing for the text. With a duplicate gone, a cluster's size changes
+in clean/ and nothing in shards/."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,8 +71,8 @@ def _held(out: str, name: str, shard: Output) -> pa.RecordBatch:
             documents = pa.ipc.open_file(file).get_batch(0).column("doc_ids")
     except (OSError, ValueError) as error:
         raise RunError(
-            f"{path}: cannot be read: {error}. Put it back, or remove {files.join(out, 'takedown/before.json')} and go on "
-            "without a list of the rows that are taken down."
+            f"{path}: cannot be read: {error}. Put it back, or remove {files.join(out, 'takedown/before.json')} and go "
+            "on without a list of the rows that are taken down."
         ) from error
     row = np.repeat(np.arange(len(documents)), np.diff(documents.offsets.to_numpy()))
     names = pa.array([name] * len(row), pa.string())

@@ -24,7 +24,15 @@ from transforms.beam.parts import PlannedPart, record_path
 from transforms.beam.tables import TableWriter, read_table, write_table
 from transforms.identity import document_id
 from transforms.takedown import (
-    FOLLOWERS, REASON, WITHHELD, Takedown, digest_of, entries, listed, may_hold, takedown_of,
+    FOLLOWERS,
+    REASON,
+    WITHHELD,
+    Takedown,
+    digest_of,
+    entries,
+    listed,
+    may_hold,
+    takedown_of,
 )
 
 LIST = "takedown/list.txt"
@@ -185,7 +193,7 @@ def _held_back(
             place = (letter["offset"], letter["inner_offset"])
             name = document_id(source=part.source, file=part.name, offset=place[0], inner_offset=place[1])
             holds = may_hold(takedown, document=name, record=letter["record"])
-            if letter["detail"] != WITHHELD and (holds or letter["reason"] in FOLLOWERS and follows.gone(place)):
+            if letter["detail"] != WITHHELD and (holds or (letter["reason"] in FOLLOWERS and follows.gone(place))):
                 letter["record"], letter["detail"] = b"", WITHHELD
                 changed = True
         rewritten.append(pa.RecordBatch.from_pylist(told, schema=DEAD_LETTERS))

@@ -108,8 +108,8 @@ def _kept(_plan: str, out: str, there: Output) -> dict[str, Output]:
         found = xxhash.xxh3_128_hexdigest(file.read())
     if found != there.xxh3:
         raise RunError(
-            f"{path}: not the tokenizer that the shards were made with, which a takedown keeps. Put that back, or remove "
-            f"{files.join(out, 'takedown/pin.json')} to learn another, for all shards."
+            f"{path}: not the tokenizer that the shards were made with, which a takedown keeps. Put that back, or "
+            f"remove {files.join(out, 'takedown/pin.json')} to learn another, for all shards."
         )
     return {"tokenizer": there}
 
