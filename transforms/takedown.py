@@ -47,7 +47,7 @@ def takedown_of(text: str) -> Takedown:
             documents.add(bytes.fromhex(lower))
         elif normal := normal_address(entry):
             addresses.add(normal)
-        elif is_domain(lower):
+        elif is_domain(lower) and "." in lower:  # else a mistyped id would pass for one
             domains.add(lower)
         else:
             raise ValueError(

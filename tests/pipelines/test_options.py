@@ -12,9 +12,9 @@ from schemas.errors import RunError
 HELP = """\
 usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output OUT [--recipe NAME]
                                  [--runner RUNNER] [--workers N] [--batch-rows N] [--part-bytes N]
-                                 [--language-model PATH] [--cc-base BASE] [--wiki-base BASE]
-                                 [--limit-files N] [--sample-files N] [--tolerate-missing]
-                                 [--requests-per-second N] [--allow-http]
+                                 [--takedown FILE] [--language-model PATH] [--cc-base BASE]
+                                 [--wiki-base BASE] [--limit-files N] [--sample-files N]
+                                 [--tolerate-missing] [--requests-per-second N] [--allow-http]
 
 What it does.
 
@@ -35,6 +35,10 @@ options:
   --part-bytes N        larger files are split into parts of at most N bytes where their format allows it
                         (default 1073741824, 1 GiB); other parts mean other files and another order of the
                         same documents
+  --takedown FILE       documents that must go, one a line: a document's id, an http or https address, or a
+                        domain with all below it; # begins a remark. Their text is written nowhere. The list
+                        is added to that of OUT, which holds for every later run there; may be given several
+                        times
   --language-model PATH
                         lid.176.ftz; found or fetched when not given
   --cc-base BASE        where crawl-data/ lies for cc:SNAPSHOT: an address, s3://commoncrawl/ or a folder
@@ -73,7 +77,7 @@ def test_help_tells_every_option_and_has_not_drifted(capsys: pytest.CaptureFixtu
         parse(["--help"], command="clean", about="What it does.", needs_input=True)
     told = capsys.readouterr().out
     assert told.split() == HELP.split(), "but for where lines break, which is the terminal's and Python's"
-    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local", "reach"}
+    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local", "reach", "replay"}
     ours |= {f.name for f in fields(Reach)} - {"network"}
     assert all(f"--{name.replace('_', '-')} " in told for name in ours | {"input", "runner"})
     with pytest.raises(SystemExit):
