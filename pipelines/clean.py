@@ -15,11 +15,14 @@ from pipelines.dedupe import dedupe
 from pipelines.encode import encode
 from pipelines.filter import sieve
 from pipelines.ingest import ingest, prepare
-from pipelines.options import parse
+from pipelines.options import Options, parse
+from pipelines.removed import account, settled
 from pipelines.report import report
 from pipelines.run import main
+from pipelines.settings import Settings
 from pipelines.tokenizer import tokenizer
 from pipelines.whole import locked, write_whole
+from schemas.records import Manifest
 
 
 def run(argv: Sequence[str] | None) -> None:
@@ -27,15 +30,21 @@ def run(argv: Sequence[str] | None) -> None:
     check_launch(options, stages=5)  # before the lock, which is already a request to the store
     with locked(options.output):
         settings, found = prepare(options)
-        manifests = [
-            ingest(options, settings, found),
-            dedupe(options, settings),
-            sieve(options, settings),
-            tokenizer(options, settings),
-            encode(options, settings),
-        ]
-        write_whole(options.output, manifests)
-        report(options.output)
+        after_ingest(options, settings, ingest(options, settings, found))
+
+
+def after_ingest(options: Options, settings: Settings, ingested: Manifest) -> None:
+    """All later stages, and what is said of the run as a whole."""
+    manifests = [
+        ingested,
+        dedupe(options, settings),
+        sieve(options, settings),
+        tokenizer(options, settings),
+        encode(options, settings),
+    ]
+    write_whole(options.output, manifests, takedown=account(options.output))
+    settled(options.output)
+    report(options.output)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import apache_beam as beam
 from pipelines.dataflow import check_launch
 from pipelines.fingerprints import extractor_versions, library_versions, stage_fingerprint
 from pipelines.inputs import InputFile, check_recipes, list_files, parse_input
+from pipelines.listed import adopt, with_list
 from pipelines.models import language_model_path
 from pipelines.options import Options, parse
 from pipelines.reach import NEAR, Reach
@@ -27,6 +28,7 @@ from transforms.beam import files
 from transforms.beam.ingest import MISSING, IngestPart
 from transforms.beam.lists import url_lists
 from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest, record_path
+from transforms.beam.takedowns import read_listed
 from transforms.identity import fingerprint, part_name
 from transforms.language import MODEL_SHA256
 
@@ -62,6 +64,7 @@ def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
         extractor_versions(chosen.extract.extractor)
     for source, digest in settings.list_digests().items():
         url_lists(settings.sources[source].urls, digest)
+    adopt(options.output, options.takedown)
     write_settings(options.output, settings)
     return settings, found
 
@@ -73,6 +76,7 @@ def prepare_replay(options: Options) -> tuple[Settings, Work]:
         options.replay or "", output=options.output, recipe=options.recipe, reach=options.reach
     )
     planned = replay_work(settings, letters)
+    adopt(options.output, options.takedown, under=letters[0].out)
     write_settings(options.output, settings)
     return settings, planned
 
@@ -84,6 +88,7 @@ def ingest(options: Options, settings: Settings, found: list[InputFile]) -> Mani
 
 
 def run_ingest(options: Options, settings: Settings, planned: Work) -> Manifest:
+    planned = dataclasses.replace(planned, parts=with_list(planned.parts, read_listed(options.output)))
     process = IngestPart(
         out=options.output,
         extracts={source: recipe.extract for source, recipe in settings.sources.items()},
@@ -126,7 +131,7 @@ def work(
         found, part_bytes=settings.part_bytes, network=reach.network, tolerate_missing=reach.tolerate_missing
     )
     parts = [_part(settings, file, span) for file, of_file in zip(found, spans, strict=True) for span in of_file]
-    return _work(settings, parts + [_chosen_part(settings, one, reach) for one in chosen])
+    return work_of(settings, parts + [_chosen_part(settings, one, reach) for one in chosen])
 
 
 def replay_work(settings: Settings, letters: list[Letters]) -> Work:
@@ -141,10 +146,11 @@ def replay_work(settings: Settings, letters: list[Letters]) -> Work:
         key = fingerprint(["replay", part.plan_key, one.output.content])
         place = {"path": part.work["path"], "identity": part.work["identity"], "letters": found}
         parts.append(dataclasses.replace(part, plan_key=key, size=one.lost, work=place))
-    return _work(settings, parts)
+    return work_of(settings, parts)
 
 
-def _work(settings: Settings, parts: list[PlannedPart]) -> Work:
+def work_of(settings: Settings, parts: list[PlannedPart]) -> Work:
+    """The stage's work on parts that are planned already."""
     parts = [dataclasses.replace(p, number=k) for k, p in enumerate(sorted(parts, key=lambda p: p.part))]
     libraries = dict(library_versions(CODE))
     for recipe in settings.sources.values():

@@ -36,6 +36,7 @@ class Options:
     beam: PipelineOptions
     replay: str | None = None
     reach: Reach = NEAR
+    takedown: tuple[str, ...] = ()
 
 
 def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: bool) -> Options:
@@ -61,7 +62,7 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
         workers=ours.workers, batch_rows=ours.batch_rows, part_bytes=ours.part_bytes,
         language_model=ours.language_model, local=local,
         beam=PipelineOptions(_beam_arguments(ours.runner, ours.workers, local=local) + rest),
-        reach=reach_of(ours) if needs_input else NEAR,
+        reach=reach_of(ours) if needs_input else NEAR, takedown=tuple(ours.takedown or ()),
     )
 
 
@@ -113,6 +114,14 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
             "--part-bytes", type=int, metavar="N",
             help=f"larger files are split into parts of at most N bytes where their format allows it (default "
                  f"{PART_BYTES}, 1 GiB); other parts mean other files and another order of the same documents",
+        )
+    parser.set_defaults(takedown=None)
+    if needs_input or command == "takedown":
+        parser.add_argument(
+            "--takedown" if needs_input else "--list", dest="takedown", action="append", metavar="FILE",
+            help="documents that must go, one a line: a document's id, an http or https address, or a domain with all "
+                 "below it; # begins a remark. Their text is written nowhere. The list is added to that of OUT, which "
+                 "holds for every later run there; may be given several times",
         )
     parser.add_argument("--language-model", metavar="PATH", help="lid.176.ftz; found or fetched when not given")
     if needs_input:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pipelines.lease import check_writable, leased
 from pipelines.local import end_with_workers
@@ -55,8 +56,9 @@ def _give_up(message: str) -> None:
     end_with_workers(f"{message} Run the same command again when the other has ended.", status=LOCK_LOST)
 
 
-def write_whole(out: str, manifests: Sequence[Manifest]) -> None:
-    """Checks the account from stage to stage and writes OUT/manifest.json: digests, counts and the data set's id."""
+def write_whole(out: str, manifests: Sequence[Manifest], *, takedown: dict[str, Any] | None = None) -> None:
+    """Checks the account from stage to stage and writes OUT/manifest.json: digests, counts, the data set's id and,
+    where there was a takedown, what it changed."""
     check_whole(manifests)
     with files.open_read(files.join(out, ENCODE.folder, "manifest.json")) as file:
         dataset_id = json.load(file)["dataset_id"]
@@ -68,6 +70,8 @@ def write_whole(out: str, manifests: Sequence[Manifest]) -> None:
         for m in manifests
     }
     whole = {"schema_version": SCHEMA_VERSION, "dataset_id": dataset_id, "stages": stages}
+    if takedown:
+        whole["takedown"] = takedown
     content = (json.dumps(whole, indent=1, sort_keys=True) + "\n").encode()
     files.publish(files.join(out, "manifest.json"), content, anew=True)
 

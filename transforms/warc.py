@@ -14,8 +14,9 @@ from transforms.extraction import Question, Read, Settle, Text, Waiting, finishe
 from transforms.extractors import html_extractor
 from transforms.inflate import Inflated
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, parse_date
-from transforms.page import HTML_TYPES, TEXT_TYPES, media_type_of, page_text, tidy
+from transforms.page import HTML_TYPES, TEXT_TYPES, media_type_of, read_page, tidy
 from transforms.response import Headers, Response, content_type, first, parse_response
+from transforms.robots import merged
 from transforms.warc_frames import WARC, Frame, Grammar, frames
 
 _TYPES = frozenset(
@@ -43,10 +44,11 @@ def text_of(question: Question) -> Text | Skipped:
     if question.kind == "conversion":
         return Text(text=tidy(question.body.decode("utf-8", "replace")), charset="utf-8", media_type=media_type)
     extractor = html_extractor(question.extract.extractor) if media_type in HTML_TYPES else None
-    text, charset = page_text(
+    text, charset, robots = read_page(
         question.body, media_type=media_type, declared=question.charset, extract=question.extract
     )
-    return Text(text=text, charset=charset, media_type=media_type, extractor=extractor)
+    robots = merged(question.robots, robots)
+    return Text(text=text, charset=charset, media_type=media_type, extractor=extractor, robots=robots)
 
 
 def records(
@@ -89,7 +91,7 @@ def _question(kind: str, headers: Headers, block: bytes, *, extract: Extract) ->
         return Skipped("media_type")
     return Question(
         kind="response" if kind == "response" else "conversion", body=response.body, extract=extract,
-        media_type=response.media_type, charset=response.charset,
+        media_type=response.media_type, charset=response.charset, robots=response.robots,
     )
 
 

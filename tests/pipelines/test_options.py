@@ -12,9 +12,10 @@ from schemas.errors import RunError
 HELP = """\
 usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output OUT [--recipe NAME]
                                  [--runner RUNNER] [--workers N] [--batch-rows N] [--part-bytes N]
-                                 [--language-model PATH] [--cc-base BASE] [--wiki-base BASE]
-                                 [--limit-files N] [--sample-files N] [--tolerate-missing]
-                                 [--requests-per-second N] [--cache FOLDER] [--allow-http]
+                                 [--takedown FILE] [--language-model PATH] [--cc-base BASE]
+                                 [--wiki-base BASE] [--limit-files N] [--sample-files N]
+                                 [--tolerate-missing] [--requests-per-second N]
+                                 [--cache FOLDER] [--allow-http]
 
 What it does.
 
@@ -38,6 +39,10 @@ options:
   --part-bytes N        larger files are split into parts of at most N bytes where their format allows it
                         (default 1073741824, 1 GiB); other parts mean other files and another order of the
                         same documents
+  --takedown FILE       documents that must go, one a line: a document's id, an http or https address, or a
+                        domain with all below it; # begins a remark. Their text is written nowhere. The list
+                        is added to that of OUT, which holds for every later run there; may be given several
+                        times
   --language-model PATH
                         lid.176.ftz; found or fetched when not given
   --cc-base BASE        where crawl-data/ lies for cc:SNAPSHOT, and what an index names: an address,

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, BinaryIO, cast
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from schemas.documents import DEAD_LETTERS, DOCUMENTS
 from schemas.errors import MissingRunError, RunError
 from schemas.recipes import Dedupe, Extract
-from schemas.records import Counts, Output, PartRecord
+from schemas.records import Output, PartRecord
 from schemas.stages import INGEST
 from transforms.archive import read_archive
 from transforms.at_places import read_places
 from transforms.beam import models, selected
 from transforms.beam.children import end_idle, limits_of, load_extractor
+from transforms.beam.ingest_account import Account
 from transforms.beam.isolated import Isolated
 from transforms.beam.parts import PlannedPart
 from transforms.beam.ranged import coalesced
 from transforms.beam.sources import Checked, open_source, open_spans
 from transforms.beam.tables import TableWriter, read_table
+from transforms.beam.takedowns import takedown_for, updated
 from transforms.beam.verdicts import Verdicts
 from transforms.beam.web_requests import NETWORK, Network
 from transforms.extraction import Failed, Waiting
 from transforms.extractors import html_extractor, named
 from transforms.inflate import Inflated
 from transforms.measure import batches, documents
-from transforms.outcomes import DETAIL_CHARACTERS, DeadLetter, Outcome, Page, Skipped
+from transforms.outcomes import DETAIL_CHARACTERS, DeadLetter, Outcome, Page
 from transforms.ranges import read_range
 from transforms.replay import Lost, replayed
 
@@ -43,8 +41,8 @@ MISSING = "missing"
 class IngestPart:
     """Reads the archive at part.work['path'], all of it, or from byte `start` to `end`, or what the dead letters of
     `letters` tell of, or of many archives below `base` what select/ has between `first` and `last`, as the source's
-    `extract` says. With `tolerate_missing`, a part that cannot be had is one dead
-    letter and nothing else."""
+    `extract` says. With `tolerate_missing`, a part that cannot be had is one dead letter and nothing
+    else."""
 
     out: str
     extracts: dict[str, Extract]
@@ -66,6 +64,8 @@ class IngestPart:
         end_idle()
 
     def __call__(self, part: PlannedPart) -> PartRecord:
+        if kept := updated(self.out, part, rows=self.batch_rows):
+            return kept
         try:
             return self._written(part, self._archives(part))
         except MissingRunError as error:
@@ -74,7 +74,7 @@ class IngestPart:
             return self._written(part, [(part.work.get("first", part.name), [missing(part, str(error))])])
 
     def _written(self, part: PlannedPart, archives: Iterable[tuple[str, Iterable[Outcome]]]) -> PartRecord:
-        account = _Account()
+        account = Account(takedown=takedown_for(self.out, part))
         model = models.language_model(self.model, engine=self.extracts[part.source].language_engine)
         dead_path = f"dead_letters/{part.part}.parquet"
         with (
@@ -154,45 +154,6 @@ def _isolated(verdicts: Verdicts, extract: Extract) -> Isolated:
     return Isolated(limits=limits_of(extract), known=verdicts.of, judged=judged)
 
 
-@dataclass(kw_only=True)
-class _Account:
-    """What became of each record of a part, counted where it happens."""
-
-    records: int = 0
-    documents: int = 0
-    text_bytes: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    dead: Counter[str] = field(default_factory=Counter)
-    lost: Counter[str] = field(default_factory=Counter)
-    """Bytes of the dead letters, by reason."""
-    languages: Counter[str] = field(default_factory=Counter)
-
-    def watch(self, outcomes: Iterable[Outcome], source: str, file: str, dead: TableWriter) -> Iterator[Page]:
-        """Lets pages of an archive through, counts what is skipped, writes dead letters down."""
-        for outcome in outcomes:
-            self.records += 1
-            match outcome:
-                case Page():
-                    yield outcome
-                case Skipped(reason=reason):
-                    self.skipped[reason] += 1
-                case DeadLetter(reason=reason, length=length):
-                    self.dead[reason] += 1
-                    self.lost[reason] += length
-                    dead.write(dead_letter_row(outcome, source=source, file=file))
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        self.documents += batch.num_rows
-        self.text_bytes += pc.sum(pc.binary_length(batch.column("text"))).as_py()
-        self.languages.update(batch.column("language").to_pylist())
-
-    def counts(self) -> Counts:
-        return Counts(
-            came_in=self.records, went_out=self.documents,
-            dropped=dict(sorted(self.skipped.items())), dead_letters=dict(sorted(self.dead.items())),
-        )
-
-
 def _letters(*, out: str, output: dict[str, Any]) -> Iterator[Lost]:
     """The places in a part of OUT/dead_letters. Raises RunError if it is not what its record says."""
     names = [f.name for f in fields(Lost)]
@@ -206,8 +167,3 @@ def missing(part: PlannedPart, why: str) -> DeadLetter:
         offset=part.work.get("start", 0), inner_offset=0, length=part.size, reason=MISSING, record=b"",
         detail=why[:DETAIL_CHARACTERS].encode("utf-8", "replace").decode(),
     )
-
-
-def dead_letter_row(letter: DeadLetter, *, source: str, file: str) -> pa.RecordBatch:
-    """One DEAD_LETTERS row."""
-    return pa.RecordBatch.from_pylist([{"source": source, "file": file, **vars(letter)}], schema=DEAD_LETTERS)
