@@ -68,18 +68,18 @@ def with_list(parts: Sequence[PlannedPart], listed: Listed | None) -> list[Plann
 
 def base_key(part: PlannedPart) -> str:
     """The plan key that a part of ingest would have without a list."""
-    key: str = part.work.get("base", part.plan_key)
+    key: str = part.work.get("bare_key", part.plan_key)
     return key
 
 
 def _bare(work: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in work.items() if name not in ("takedown", "base", "earlier")}
+    return {name: value for name, value in work.items() if name not in ("takedown", "bare_key", "earlier")}
 
 
 def _listed(part: PlannedPart, listed: Listed) -> PlannedPart:
     base = part.plan_key
     earlier = [base, *(fingerprint([base, digest]) for digest in listed.earlier)]
-    work = {**part.work, "takedown": listed.digest, "base": base, "earlier": earlier}
+    work = {**part.work, "takedown": listed.digest, "bare_key": base, "earlier": earlier}
     return replace(part, plan_key=fingerprint([base, listed.digest]), work=work)
 
 

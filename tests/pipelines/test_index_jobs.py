@@ -235,3 +235,15 @@ def test_verdicts_of_one_archive_are_not_those_of_another(tmp_path: Path) -> Non
     kept = Verdicts(out=str(tmp_path), part=part).load()
     assert kept.of_file("a").of(waiting) == Failed(reason="r", detail="d")
     assert kept.of_file("b").of(waiting) is None
+
+
+def test_a_takedown_of_what_an_index_chose(crawl: Crawl, tmp_path: Path) -> None:
+    """In place, from tables that hold the documents of several archives, as from the start."""
+    given = [f"--input=cc-index:{SNAPSHOT}?languages=eng,deu", f"--cc-base={crawl.root}"]
+    before = read(run(tmp_path / "a", *given))
+    listed = sorted(str(row["url"]) for row in before.values())[::7]
+    (tmp_path / "list.txt").write_text("".join(f"{url}\n" for url in listed))
+    here, there = (run(tmp_path / name, *given, f"--takedown={tmp_path}/list.txt") for name in "ab")
+    assert same(here) == same(there)
+    assert len({file for file, _ in before}) > 1
+    assert read(here) == {place: row for place, row in before.items() if row["url"] not in listed}
