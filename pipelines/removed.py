@@ -10,7 +10,7 @@ from pipelines.run import needed, say
 from schemas.records import Manifest, Output
 from schemas.stages import ENCODE
 from transforms.beam import files
-from transforms.beam.replaced import index_path, rows_path
+from transforms.beam.replaced import INDEX_FOLDER, ROWS_FOLDER, rows_path
 from transforms.beam.takedowns import LIST, read_listed
 
 HISTORY = "takedown/history.json"
@@ -32,13 +32,12 @@ def account(out: str) -> dict[str, Any] | None:
 
 def settled(out: str) -> None:
     """To be called once the run's manifest tells of the change: what was kept for it may go."""
-    old = before(out)
-    if old is None:
+    if read_listed(out) is None:
         return
-    files.remove(files.join(out, BEFORE))
-    for record, key in _replaced(old[1], needed(out, ENCODE)):
-        files.remove(files.join(out, index_path(record, key[0])))
-        files.remove(files.join(out, rows_path(record, *key)))
+    files.remove(files.join(out, BEFORE))  # first: without it the rest is of no use, and goes the next time
+    for folder in (INDEX_FOLDER, ROWS_FOLDER):
+        for found in files.find(files.join(out, folder, "*")):
+            files.remove(found.path)
 
 
 def _replaced(old: Manifest, new: Manifest) -> list[tuple[str, tuple[str, str]]]:

@@ -27,16 +27,17 @@ INDEX = pa.schema([
 ])
 """A document that has a token in a row; shards are named as in shards/manifest.json."""
 _ROWS = 1 << 16
+INDEX_FOLDER, ROWS_FOLDER = "takedown/index", "takedown/rows"
 
 
 def index_path(part: str, old: str) -> str:
     """Of the shards that a part made by plan key `old`, relative to the output."""
-    return f"takedown/index/{part}-{old[:16]}.parquet"
+    return f"{INDEX_FOLDER}/{part}-{old[:16]}.parquet"
 
 
 def rows_path(part: str, old: str, new: str) -> str:
     """Of the rows of these shards with a document that those of plan key `new` lack."""
-    return f"takedown/rows/{part}-{old[:16]}-{new[:16]}.json"
+    return f"{ROWS_FOLDER}/{part}-{old[:16]}-{new[:16]}.json"
 
 
 def note_replaced(out: str, part: PlannedPart) -> None:
