@@ -27,10 +27,10 @@ KNOWN: tuple[str, ...] = (*sorted(DIRECTIVES), RESERVED, *(f"{_ROBOT}:{d}" for d
 
 _SELECTOR = 'meta[name="robots" i],meta[name="ccbot" i],meta[name="tdm-reservation" i]'
 _MENTIONED = ("obots", "ROBOTS", "tdm-res")
-_BEFORE = 1 << 16
+_BEFORE = 1 << 15
 """A page without these in its first characters is not searched beyond its head: that took 4 % of reading it."""
-_MANY_METAS = 2000
-"""Far above any honest page; each match takes 300 bytes."""
+_LONG, _MANY_METAS = 1 << 20, 2000
+"""Of pages with more characters, far above any honest one, the elements are counted first: a match takes 300 bytes."""
 _MAX_VALUE = 4096
 _MAX_VALUES = 64
 """Bounds on work, far above any honest page."""
@@ -49,10 +49,10 @@ def of_headers(values: Iterable[str], reservations: Iterable[str]) -> str | None
 def of_page(tree: HTMLTree, page: str) -> str | None:
     """Of the meta elements of `page`, parsed: of its head, and where that has none, of all of it, as an element that is
     not allowed in a head ends it; of all of it only if it begins with _BEFORE characters that mention them."""
-    found = _metas(tree.head, page) if tree.head is not None else set()
-    if not found and any(page.find(name, 0, _BEFORE) >= 0 for name in _MENTIONED):
+    found = _metas(tree.head, page) if tree.head is not None else None
+    if found is None and any(page.find(name, 0, _BEFORE) >= 0 for name in _MENTIONED):
         found = _metas(tree.document, page)
-    return _joined(found)
+    return _joined(found or set())
 
 
 def merged(one: str | None, other: str | None) -> str | None:
@@ -60,11 +60,12 @@ def merged(one: str | None, other: str | None) -> str | None:
     return _joined({d for asked in (one, other) if asked for d in asked.split(",")})
 
 
-def _metas(node, page: str) -> set[str]:  # type: ignore[no-untyped-def]
+def _metas(node, page: str) -> set[str] | None:  # type: ignore[no-untyped-def]
+    """None where there are no such elements."""
     first = node.query_selector(_SELECTOR)
     if first is None:
-        return set()
-    few = page.count("<meta") + page.count("<META") <= _MANY_METAS
+        return None
+    few = len(page) <= _LONG or page.count("<meta") + page.count("<META") <= _MANY_METAS
     elements = node.query_selector_all(_SELECTOR) if few else [first]
     found: set[str] = set()
     for element, _ in zip(elements, range(_MAX_VALUES), strict=False):
