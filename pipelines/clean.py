@@ -14,8 +14,11 @@ from pipelines.dataflow import check_launch
 from pipelines.dedupe import dedupe
 from pipelines.encode import encode
 from pipelines.filter import sieve
-from pipelines.ingest import ingest, prepare
+from pipelines.ingest import prepare, run_ingest, work
+from pipelines.logs import formatted
 from pipelines.options import parse
+from pipelines.plan import plan_before, print_plan
+from pipelines.planning.made import keep
 from pipelines.report import report
 from pipelines.run import main
 from pipelines.tokenizer import tokenizer
@@ -24,11 +27,17 @@ from pipelines.whole import locked, write_whole
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="clean", about=__doc__, needs_input=True)
+    formatted(options.log_format)
+    if options.plan.only:
+        print_plan(options)
+        return
     check_launch(options, stages=5)  # before the lock, which is already a request to the store
     with locked(options.output):
         settings, found = prepare(options)
+        parts = work(settings, found, reach=options.reach)
+        keep(options.output, plan_before(options, settings, found, parts))
         manifests = [
-            ingest(options, settings, found),
+            run_ingest(options, settings, parts),
             dedupe(options, settings),
             sieve(options, settings),
             tokenizer(options, settings),

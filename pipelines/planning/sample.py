@@ -1,0 +1,150 @@
+"""What the inputs' own pages become and cost: some ranges of each source go through ingest, dedupe and filter, here, and
+what they become is thrown away. The ranges are spread evenly over a source's files, so the same inputs give the same."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import tempfile
+from collections.abc import Callable, Sequence
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipelines.dedupe import dedupe
+from pipelines.filter import sieve
+from pipelines.ingest import run_ingest
+from pipelines.options import Options
+from pipelines.planning.estimate import Group
+from pipelines.planning.made import completed
+from pipelines.planning.rates import KindRates, Rates
+from pipelines.planning.spread import LEAST, Spread
+from pipelines.run import Work
+from pipelines.settings import Settings, write_settings
+from pipelines.spans import splittable
+from schemas.records import Manifest, PartRecord
+from transforms.beam import metrics
+from transforms.beam.parts import PlannedPart
+from transforms.identity import fingerprint, part_name
+
+RANGES = 12
+"""Of each source: enough to see how much they differ."""
+ERRORS = 2.0
+"""Standard errors that low and high lie from the mean: 19 of 20 means do not lie further."""
+
+
+def sampled(options: Options, settings: Settings, groups: Sequence[Group], planned: Work, base: Rates,
+            kinds: dict[tuple[str, str], str]) -> tuple[tuple[Group, ...], Rates]:
+    """The groups, each a kind of its own, and rates for these. `kinds` are those of files by (source, name). A group of
+    which no range can be read alone, and whose files are too large to be read whole, keeps what `base` says."""
+    rates, _ = completed(base, sorted({g.kind for g in groups}))
+    known, renamed = dict(rates.kinds), []
+    for group in groups:
+        of = [p for p in planned.parts if p.source == group.source and kinds[p.source, p.name] == group.kind]
+        chosen = _ranges(of, options)
+        found = _measured(options, settings, dataclasses.replace(planned, parts=chosen), rates.kinds[group.kind])
+        if found is None:
+            renamed.append(group)
+            continue
+        kind = f"{group.kind}, sampled"
+        while kind in known:
+            kind += f" for {group.source}"
+        known[kind] = found
+        renamed.append(dataclasses.replace(group, kind=kind))
+    return tuple(renamed), dataclasses.replace(rates, kinds=known)
+
+
+def _ranges(parts: Sequence[PlannedPart], options: Options) -> list[PlannedPart]:
+    """Ranges of `options.plan.sample` bytes together, or whole parts where there are no ranges; all if that is all."""
+    wanted, whole = options.plan.sample, sum(p.size for p in parts)
+    if whole <= wanted:
+        return list(parts)
+    length = max(1, wanted // RANGES)
+    chosen: dict[str, PlannedPart] = {}
+    for k in range(RANGES):
+        part, at = _at(parts, whole * (2 * k + 1) // (2 * RANGES))
+        start = int(part.work.get("start", 0))
+        if splittable(str(part.work["path"]), options.reach.network):
+            first = start + max(0, min(at - length // 2, part.size - length))
+            part = _range(part, first, min(first + length, start + part.size))
+        elif part.size > wanted:
+            continue
+        chosen[part.part] = part
+        if sum(p.size for p in chosen.values()) >= 2 * wanted:
+            break
+    return [dataclasses.replace(p, number=k) for k, p in enumerate(sorted(chosen.values(), key=lambda p: p.part))]
+
+
+def _at(parts: Sequence[PlannedPart], position: int) -> tuple[PlannedPart, int]:
+    """The part in which a byte of all of them lies, and where in it."""
+    for part in parts:
+        if position < part.size:
+            return part, position
+        position -= part.size
+    return parts[-1], max(0, parts[-1].size - 1)
+
+
+def _range(part: PlannedPart, start: int, end: int) -> PlannedPart:
+    work = {**{k: v for k, v in part.work.items() if k != "digest"}, "start": start, "end": end}
+    return dataclasses.replace(
+        part, part=part_name(source=part.source, file=part.name, span=(start, end)), size=end - start, work=work,
+        plan_key=fingerprint([part.plan_key, start, end]),
+    )
+
+
+def _measured(options: Options, settings: Settings, planned: Work, base: KindRates) -> KindRates | None:
+    """`base` with what the ranges became; None if there were none, or no document in them."""
+    if not planned.parts:
+        return None
+    with tempfile.TemporaryDirectory(prefix="winnow-plan-") as out, contextlib.redirect_stderr(io.StringIO()):
+        here = dataclasses.replace(
+            options, output=out, workers=1, local=True,
+            beam=PipelineOptions(["--runner=FnApiRunner", "--direct_num_workers=1"]),
+        )
+        write_settings(out, settings)
+        documents = run_ingest(here, settings, planned)
+        if not documents.counts.went_out:
+            return None
+        dedupe(here, settings)
+        return _rates(out, documents, sieve(here, settings), base)
+
+
+def _rates(out: str, documents: Manifest, kept: Manifest, base: KindRates) -> KindRates:
+    def cpu(part: PartRecord) -> float:
+        cost = metrics.read(metrics.path(out, part.stage, part.part), metrics.PartMetrics)
+        return cost.cpu_s if cost else 0.0
+
+    def size(part: PartRecord) -> float:
+        return float(sum(o.bytes for o in part.outputs.values()))
+
+    def rate(parts: Sequence[PartRecord], what: Callable[[PartRecord], tuple[float, float]], name: str) -> Spread:
+        return mean([what(p) for p in parts]) or getattr(base, name)
+
+    texts = {p.part: p.text_bytes for p in documents.parts}
+    read = documents.parts
+    return dataclasses.replace(
+        base,
+        documents=rate(read, lambda p: (p.counts.went_out, p.input_bytes), "documents"),
+        text=rate(read, lambda p: (p.text_bytes, p.input_bytes), "text"),
+        ingest_cpu=rate(read, lambda p: (cpu(p), p.input_bytes), "ingest_cpu"),
+        ingest_out=rate(read, lambda p: (size(p), p.input_bytes), "ingest_out"),
+        kept=rate(kept.parts, lambda p: (p.counts.went_out, p.counts.came_in), "kept"),
+        kept_text=rate(kept.parts, lambda p: (p.text_bytes, texts[p.part]), "kept_text"),
+        filter_out=rate(kept.parts, lambda p: (size(p), p.text_bytes), "filter_out"),
+    )
+
+
+def mean(pairs: Sequence[tuple[float, float]]) -> Spread | None:
+    """The ratio of all amounts to all units of (amount, units), with ERRORS standard errors on either side, by the
+    jackknife: how much it changes when one pair is left out. LEAST away at least; None without units."""
+    known = [(a, u) for a, u in pairs if u > 0]
+    amount, units, n = sum(a for a, _ in known), sum(u for _, u in known), len(known)
+    if not units:
+        return None
+    mid = amount / units
+    if n < 2:
+        return Spread(low=mid, mid=mid, high=mid).widened(LEAST**2)
+    without = [(amount - a) / (units - u) for a, u in known]
+    centre = sum(without) / n
+    error = ERRORS * ((n - 1) / n * sum((w - centre) ** 2 for w in without)) ** 0.5
+    return Spread(low=max(0.0, min(mid - error, mid / LEAST)), mid=mid, high=max(mid + error, mid * LEAST))
