@@ -13,10 +13,11 @@ from schemas.recipes import Recipe
 from schemas.stages import DEDUPE, ENCODE, FILTER, INGEST, TOKENIZER
 from transforms import duplicates
 
-COUNT_ROW = 24
-"""Bytes of a pre-token's row as it crosses the shuffle: eight of its text, eight around it, eight of its count."""
-PACKED_COUNT = 0.45
-"""Of these bytes, how many are left in the Parquet file of a part's counts."""
+TOKEN_BYTES = Spread(low=25, mid=40, high=55)
+"""Of tokenizer.json for each token: 30 bytes of technical English, 51 of Greek, Japanese and Latgalian."""
+UNPACKED = Spread(low=2.9, mid=3.2, high=3.9)
+"""Bytes that cross the shuffle for each byte of a part's counts in Parquet: 2.9 of documentation and of JSON lines of it,
+3.9 of Greek, Japanese and Latgalian."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,18 +86,21 @@ def stages(job: Job, rates: Rates) -> list[StageEstimate]:
     documents = total(v.documents for _, _, v in of)
     parts = sum(len(g.sizes) for g in job.groups)
     kept, kept_text = total(v.kept for _, _, v in of), total(v.kept_text for _, _, v in of)
-    counts = total(_counts(g, r, v) for g, r, v in of)
+    counted = job.recipe.tokenizer.sample_per_million / 1e6
+    counts = total(_counts(g, r, v, counted) for g, r, v in of)
+    learnt = TOKEN_BYTES.times(job.recipe.tokenizer.vocab_size)
     largest = [(r, max(g.sizes), v.text.times(_share(g)), v.kept_text.times(_share(g))) for g, r, v in of]
     shard = job.recipe.encode.shard_text_bytes
-    heaviest = exactly(job.recipe.tokenizer.sample_per_million / 1e6)
     most = max((max(g.sizes) for g in job.groups), default=0)
 
     def stage(name: str, cpu: Spread, one: Spread, out: Spread, *, units: Spread, memory: Spread, docs: Spread = documents,
               shuffle: Spread = ZERO, n: int = parts, alone: Spread = ZERO) -> StageEstimate:
-        return _timed(rates.stages[name], name=name, parts=n, documents=docs, cpu=cpu + units * rates.stages[name].beside,
-                      largest=one, out=out, shuffle=shuffle, memory=memory, workers=job.workers, alone=alone)
+        of_stage = rates.stages[name]
+        cpu = cpu + units * of_stage.beside + exactly(of_stage.part_cpu * n)
+        return _timed(of_stage, name=name, parts=n, documents=docs, cpu=cpu,
+                      largest=one + exactly(of_stage.part_cpu), out=out + exactly(of_stage.part_out * n), shuffle=shuffle, memory=memory, workers=job.workers, alone=alone)
 
-    learning = _power(kept_text * heaviest, rates.learning)
+    learning = counts * rates.learning
     shards = sum(max(1, math.ceil(v.kept_text.mid / shard)) for _, _, v in of)
     return [
         stage(INGEST.name, total(r.ingest_cpu.times(g.bytes) for g, r, _ in of),
@@ -107,9 +111,9 @@ def stages(job: Job, rates: Rates) -> list[StageEstimate]:
         stage(FILTER.name, total(v.text * r.filter_cpu for _, r, v in of),
               _largest(t * r.filter_cpu for r, _, t, _ in largest),
               total(v.kept_text * r.filter_out for _, r, v in of), units=documents, memory=exactly(most)),
-        stage(TOKENIZER.name, total(v.kept_text * r.count_cpu * heaviest for _, r, v in of) + learning,
-              _largest(t * r.count_cpu * heaviest for r, _, _, t in largest), counts, units=kept_text * heaviest,
-              memory=kept_text * heaviest, docs=kept, shuffle=counts.times(1 / PACKED_COUNT), alone=learning),
+        stage(TOKENIZER.name, total(v.kept_text.times(counted) * r.count_cpu for _, r, v in of) + learning,
+              _largest(t.times(counted) * r.count_cpu for r, _, _, t in largest), counts + learnt, units=counts, memory=counts,
+              docs=kept, shuffle=counts * UNPACKED, alone=learning),
         stage(ENCODE.name, total(v.kept_text * r.encode_cpu for _, r, v in of),
               _largest(v.kept_text.at_most(2 * shard) * r.encode_cpu for _, r, v in of),
               total(v.kept_text * r.encode_out for _, r, v in of), units=kept_text, docs=kept, n=shards,
@@ -184,11 +188,11 @@ def _share(group: Group) -> float:
     return max(group.sizes) / group.bytes if group.bytes else 0.0
 
 
-def _counts(group: Group, rates: KindRates, of: Volume) -> Spread:
+def _counts(group: Group, rates: KindRates, of: Volume, sampled: float) -> Spread:
     """Bytes of the counts of a group's parts, each of which has its own share of distinct pre-tokens."""
     if not group.bytes:
         return ZERO
-    return total(_power(of.kept_text.times(size / group.bytes), rates.count_out) for size in group.sizes)
+    return total(_power(of.kept_text.times(sampled * size / group.bytes), rates.count_out) for size in group.sizes)
 
 
 def _power(units: Spread, rate: Spread) -> Spread:

@@ -6,7 +6,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,6 +25,8 @@ from transforms.beam.tokenizer import LEARNING
 
 TINY = 100
 """Records of a run that has next to nothing to do."""
+NOISE = 0.5
+"""A run took more beside its parts than starting does if it was more by this share: starts differ by less."""
 Pairs = list[tuple[float, float]]
 """(amount, units) of parts."""
 
@@ -91,27 +93,26 @@ def rates_of(runs: Sequence[Finished], *, base: Rates | None, command: str) -> R
     each run had some work, `base` is taken."""
     kinds = dict(base.kinds) if base else {}
     real = [run for run in runs if not run.tiny]
-    kinds |= {kind: _kind(real, kind) for kind in sorted({k for run in real for k in run.kinds.values()})}
-    learning = measured(
-        (run.cpu[TOKENIZER.name][LEARNING], float(_kept_text(run)) ** HEAPS) for run in runs if _kept_text(run) > 1 << 20
-    )
+    stages = {stage.name: _stage(runs, stage.name, base) for stage in STAGES}
+    kinds |= {kind: _kind(real, kind, stages) for kind in sorted({k for run in real for k in run.kinds.values()})}
+    learning = measured((run.cpu[TOKENIZER.name][LEARNING], _counts(run)) for run in real)
     return Rates(
         said=_said(command), kinds=kinds, learning=learning or (base.learning if base else ZERO),
-        stages={stage.name: _stage(runs, stage.name, base) for stage in STAGES},
+        stages=stages,
     )
 
 
-def _kind(runs: Sequence[Finished], kind: str) -> KindRates:
-    """Rates of one kind, over all parts of it."""
+def _kind(runs: Sequence[Finished], kind: str, stages: Mapping[str, StageRates]) -> KindRates:
+    """Rates of one kind, over all parts of it, beyond what an empty part takes."""
     def rate(of: Callable[[Finished, PartRecord], tuple[float, float]], stage: str) -> Spread:
         pairs = [of(run, part) for run in runs for part in run.manifests[stage].parts if run.kinds[part.part] == kind]
         return measured(pairs) or ZERO
 
     def cpu(run: Finished, part: PartRecord) -> float:
-        return run.cpu[part.stage][part.part]
+        return max(0.0, run.cpu[part.stage][part.part] - stages[part.stage].part_cpu)
 
     def out(part: PartRecord) -> float:
-        return float(sum(o.bytes for o in part.outputs.values()))
+        return max(0.0, written(part) - stages[part.stage].part_out)
 
     texts = {p.part + run.out: p for run in runs for p in run.manifests[INGEST.name].parts}
     kept = {p.part + run.out: p for run in runs for p in run.manifests[FILTER.name].parts}
@@ -134,6 +135,11 @@ def _kind(runs: Sequence[Finished], kind: str) -> KindRates:
     )
 
 
+def written(part: PartRecord) -> float:
+    """Bytes of a part's files."""
+    return float(sum(o.bytes for o in part.outputs.values()))
+
+
 def _encoded(runs: Sequence[Finished], kind: str, amount: Callable[[Finished, PartRecord], float]) -> Pairs:
     """Of shards: those of sources of which all parts are of this kind."""
     pairs = []
@@ -152,9 +158,15 @@ def _kept_text(run: Finished) -> int:
     return sum(p.text_bytes for p in run.manifests[FILTER.name].parts)
 
 
+def _counts(run: Finished) -> float:
+    return sum(written(p) for p in run.manifests[TOKENIZER.name].parts)
+
+
 def _units(run: Finished, stage: str) -> float:
     """What `StageRates.beside` counts."""
-    if stage in (TOKENIZER.name, ENCODE.name):
+    if stage == TOKENIZER.name:
+        return _counts(run)
+    if stage == ENCODE.name:
         return float(_kept_text(run))
     return float(run.manifests[INGEST.name].counts.went_out)
 
@@ -170,22 +182,26 @@ def _stage(runs: Sequence[Finished], stage: str, base: Rates | None) -> StageRat
     """The start is what the smallest run took beside its parts, if it had next to nothing to do; `beside` what the
     others took more than that."""
     before = base.stages[stage] if base else None
-    start = {}
+    start, tiny = {}, [r for r in runs if r.tiny]
     for several in (False, True):
-        tiny = [r for r in runs if r.several == several and r.tiny]
-        if tiny:
-            start[several] = min(r.beside(stage) / r.workers for r in tiny)
+        own = [r.beside(stage) / r.workers for r in tiny if r.several == several]
+        if own:
+            start[several] = min(own)
         elif before:
             start[several] = before.worker_cpu if several else before.launch_cpu
+    real = [run for run in runs if not run.tiny]
     pairs: Pairs = [
-        (max(0.0, run.beside(stage) - start.get(run.several, 0.0) * run.workers), _units(run, stage))
-        for run in runs if not run.tiny
+        (max(0.0, run.beside(stage) - start.get(run.several, 0.0) * run.workers), _units(run, stage)) for run in real
     ]
+    pairs = [(amount, units) for (amount, units), run in zip(pairs, real, strict=True)
+             if amount > NOISE * start.get(run.several, 0.0) * run.workers]
     beside = measured(pairs) or (before.beside if before else ZERO)
-    own = {several: _points([r for r in runs if r.several == several], stage) for several in (False, True)}
+    peaks = {several: _points([r for r in runs if r.several == several], stage) for several in (False, True)}
     return StageRates(
+        part_cpu=min((c for r in tiny for c in r.cpu[stage].values()), default=before.part_cpu if before else 0.0),
+        part_out=min((written(p) for r in tiny for p in r.manifests[stage].parts), default=before.part_out if before else 0.0),
         launch_cpu=start.get(False, 0.0), worker_cpu=start.get(True, 0.0), beside=beside,
-        one=own[False] or (before.one if before else ()), many=own[True] or (before.many if before else ()),
+        one=peaks[False] or (before.one if before else ()), many=peaks[True] or (before.many if before else ()),
     )
 
 

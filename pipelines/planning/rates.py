@@ -60,7 +60,8 @@ Introduction to Information Retrieval, 5.1.1. Ours are pre-tokens, in which numb
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """The memory of one run: bytes of the largest worker process, and of the launcher, at so many units: of ingest
-    and filter the largest part's bytes of input, of dedupe all documents, of tokenizer and encode all kept text."""
+    and filter the largest part's bytes of input, of dedupe all documents, of tokenizer bytes of counts, of encode all kept
+    text."""
 
     units: float
     worker: int
@@ -70,11 +71,14 @@ class Point:
 @dataclass(frozen=True, kw_only=True)
 class StageRates:
     """Of one stage, beside its parts: what a launch takes in one process, what each of several workers takes on top
-    (both CPU seconds), and what Beam and shuffles take for each document (tokenizer and encode: byte of kept text)."""
+    (both CPU seconds), and what Beam and shuffles take for each document (tokenizer: byte of counts; encode: byte of kept
+    text). A part with next to nothing in it takes `part_cpu` and `part_out` bytes; other rates are of what is beyond."""
 
     launch_cpu: float
     worker_cpu: float
     beside: Spread
+    part_cpu: float = 0.0
+    part_out: float = 0.0
     one: tuple[Point, ...] = ()
     """Memory of runs in one process, by units."""
     many: tuple[Point, ...] = ()
@@ -84,7 +88,7 @@ class StageRates:
 @dataclass(frozen=True, kw_only=True)
 class Rates:
     """`said` tells where they come from: commit, machine, command, date. `learning` is the CPU of learning the tokenizer
-    from a run's counts for each byte of kept text to the power HEAPS."""
+    for each byte of a run's counts."""
 
     said: dict[str, str]
     kinds: dict[str, KindRates]
@@ -123,7 +127,8 @@ def _rates(data: dict[str, Any]) -> Rates:
         kinds={kind: KindRates(**{n: Spread(**s) for n, s in of.items()}) for kind, of in data["kinds"].items()},
         stages={
             name: StageRates(
-                launch_cpu=of["launch_cpu"], worker_cpu=of["worker_cpu"], beside=Spread(**of["beside"]),
+                launch_cpu=of["launch_cpu"], worker_cpu=of["worker_cpu"], part_cpu=of["part_cpu"],
+                part_out=of["part_out"], beside=Spread(**of["beside"]),
                 one=tuple(Point(**p) for p in of["one"]), many=tuple(Point(**p) for p in of["many"]),
             )
             for name, of in data["stages"].items()

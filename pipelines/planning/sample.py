@@ -17,6 +17,7 @@ from pipelines.ingest import run_ingest
 from pipelines.options import Options
 from pipelines.planning.estimate import Group
 from pipelines.planning.made import completed
+from pipelines.planning.measured import written
 from pipelines.planning.rates import KindRates, Rates
 from pipelines.planning.spread import LEAST, Spread
 from pipelines.run import Work
@@ -42,7 +43,7 @@ def sampled(options: Options, settings: Settings, groups: Sequence[Group], plann
     for group in groups:
         of = [p for p in planned.parts if p.source == group.source and kinds[p.source, p.name] == group.kind]
         chosen = _ranges(of, options)
-        found = _measured(options, settings, dataclasses.replace(planned, parts=chosen), rates.kinds[group.kind])
+        found = _measured(options, settings, dataclasses.replace(planned, parts=chosen), group.kind, rates)
         if found is None:
             renamed.append(group)
             continue
@@ -92,8 +93,8 @@ def _range(part: PlannedPart, start: int, end: int) -> PlannedPart:
     )
 
 
-def _measured(options: Options, settings: Settings, planned: Work, base: KindRates) -> KindRates | None:
-    """`base` with what the ranges became; None if there were none, or no document in them."""
+def _measured(options: Options, settings: Settings, planned: Work, kind: str, rates: Rates) -> KindRates | None:
+    """The rates of a kind with what the ranges became; None if there were none, or no document in them."""
     if not planned.parts:
         return None
     with tempfile.TemporaryDirectory(prefix="winnow-plan-") as out, contextlib.redirect_stderr(io.StringIO()):
@@ -106,16 +107,18 @@ def _measured(options: Options, settings: Settings, planned: Work, base: KindRat
         if not documents.counts.went_out:
             return None
         dedupe(here, settings)
-        return _rates(out, documents, sieve(here, settings), base)
+        return _rates(out, documents, sieve(here, settings), kind, rates)
 
 
-def _rates(out: str, documents: Manifest, kept: Manifest, base: KindRates) -> KindRates:
+def _rates(out: str, documents: Manifest, kept: Manifest, kind: str, rates: Rates) -> KindRates:
+    base = rates.kinds[kind]
+
     def cpu(part: PartRecord) -> float:
         cost = metrics.read(metrics.path(out, part.stage, part.part), metrics.PartMetrics)
-        return cost.cpu_s if cost else 0.0
+        return max(0.0, cost.cpu_s - rates.stages[part.stage].part_cpu) if cost else 0.0
 
     def size(part: PartRecord) -> float:
-        return float(sum(o.bytes for o in part.outputs.values()))
+        return max(0.0, written(part) - rates.stages[part.stage].part_out)
 
     def rate(parts: Sequence[PartRecord], what: Callable[[PartRecord], tuple[float, float]], name: str) -> Spread:
         return mean([what(p) for p in parts]) or getattr(base, name)
