@@ -8,12 +8,13 @@ already. `pipelines.clean --dry-run` prints the same; `--max-cost X`, with eithe
 
     python -m pipelines.plan --measure OUT --rates mine.json       # afterwards: --rates mine.json
 
-writes down what a finished run became and cost, for each byte of its inputs, kind by kind: `likely` is the mean over its
-parts, `low` and `high` are the 10th and 90th percentile of the parts, each counting by its size, and 10 % at least.
+writes down what a finished run became and cost, for each byte of its inputs, kind by kind: `mid` is the mean over its
+parts, `low` and `high` are the 10th and 90th percentile of the parts, each counting by its size, and at least 10 % off.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from pipelines.options import Options, parse
 from pipelines.planning.kinds import kinds_of
 from pipelines.planning.made import Plan, check, groups_of, plan_of, to_json
 from pipelines.planning.measured import finished, rates_of
-from pipelines.planning.rates import read_rates
+from pipelines.planning.rates import OURS, read_rates
 from pipelines.planning.rates import to_json as rates_json
 from pipelines.planning.sample import sampled
 from pipelines.planning.show import show
@@ -73,7 +74,8 @@ def measure(options: Options, argv: Sequence[str]) -> None:
         raise RunError("--measure OUT takes --rates FILE, where to write what that run tells, and no --input.")
     runs = [finished(out) for out in options.plan.measure]
     command = "python -m pipelines.plan " + " ".join(map(shlex.quote, argv))
-    files.write_bytes(options.plan.rates, rates_json(rates_of(runs, base=read_rates(), command=command)))
+    base = None if os.path.realpath(options.plan.rates) == str(OURS.resolve()) else read_rates()
+    files.write_bytes(options.plan.rates, rates_json(rates_of(runs, base=base, command=command)))
     say(f"rates of {', '.join(sorted({k for r in runs for k in r.kinds.values()}))}: {options.plan.rates}")
 
 

@@ -34,22 +34,23 @@ NOTHING = Asked()
 
 
 def add_asked(parser: argparse.ArgumentParser, *, command: str) -> None:
-    group = parser.add_argument_group("the plan, which reads sizes of inputs and rates of earlier runs, and runs nothing")
+    group = parser.add_argument_group("the plan")
     if command == "clean":
         group.add_argument("--dry-run", action="store_true", help="print the plan, as pipelines.plan does, and end")
     else:
         group.add_argument("--measure", action="append", metavar="OUT",
-                           help="instead of --input: write the rates of this finished run to --rates; may be given several "
-                                "times, and one of the runs should be of a few tiny documents, to tell starts from work")
-    group.add_argument("--rates", metavar="FILE", help="rates of earlier runs, made by pipelines.plan --measure (default "
-                                                       "those in the repository)")
+                           help="instead of --input: write the rates of this finished run to --rates; may be given "
+                                "several times: with a run of a few tiny documents, starts are told from work")
+    group.add_argument("--rates", metavar="FILE", help="rates of earlier runs, which pipelines.plan --measure writes "
+                                                       "(default: those in the repository)")
     group.add_argument("--sample", type=float, default=0.0, metavar="MB",
-                       help="first read about so many megabytes of each source, from all over it, for what its own pages "
-                            "become and cost: much closer than rates of other pages (default 0)")
+                       help="first read about so many megabytes of each source, from all over it, for what its own "
+                            "pages become and cost: much closer than rates of other pages (default 0)")
     group.add_argument("--prices", metavar="FILE.toml", help="what cores, shuffle, storage and egress cost, by region: "
                                                              "deploy/prices.example.toml")
     group.add_argument("--region", metavar="NAME", help="the region in --prices, where it has several")
-    group.add_argument("--storage-months", type=float, default=1.0, metavar="N", help="how long the output is kept (default 1)")
+    group.add_argument("--storage-months", type=float, default=1.0, metavar="N",
+                       help="how long the output is kept (default 1)")
     group.add_argument("--max-cost", type=float, metavar="X",
                        help="refuse a run whose high estimate costs more, before any worker starts; needs --prices")
     group.add_argument("--machine-cores", type=int, metavar="N", help="cores of a machine (default: this one's)")

@@ -1,4 +1,4 @@
-"""Of which kind the inputs are, such as `warc.gz`: a few files of each ending are looked into, the rest taken as these."""
+"""Of which kind the inputs are, such as `warc.gz`: a few files of each ending are looked into, and tell of the rest."""
 
 from __future__ import annotations
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.planning.asked import Asked
-from pipelines.planning.estimate import Group, Job, StageEstimate, fit, stages
+from pipelines.planning.estimate import Group, Job, fit, stages
 from pipelines.planning.kinds import UNKNOWN
 from pipelines.planning.prices import Money, money, read_prices
 from pipelines.planning.rates import KindRates, Rates, read_rates
 from pipelines.planning.spread import ZERO, Spread, total
+from pipelines.planning.timing import StageEstimate
 from pipelines.settings import Settings
 from schemas.errors import RunError
 from transforms.beam import files
@@ -67,13 +68,16 @@ def groups_of(kinds: Mapping[tuple[str, str], str], parts: Sequence[PlannedPart]
     )
 
 
-def plan_of(settings: Settings, groups: tuple[Group, ...], asked: Asked, *, workers: int, rates: Rates | None = None) -> Plan:
+def plan_of(
+    settings: Settings, groups: tuple[Group, ...], asked: Asked, *, workers: int, rates: Rates | None = None
+) -> Plan:
     """Raises RunError where rates or prices cannot be read."""
     rates, guesses = completed(rates or read_rates(asked.rates), sorted({g.kind for g in groups}))
     done = stages(Job(groups=groups, recipe=settings.recipe, workers=workers), rates)
     plan = Plan(
-        groups=groups, recipe=_named(settings), workers=workers, stages=tuple(done), rates=rates.said, cores=asked.cores,
-        memory=asked.memory, fit=fit(done, cores=asked.cores, memory=asked.memory), guesses=tuple(guesses),
+        groups=groups, recipe=_named(settings), workers=workers, stages=tuple(done), rates=rates.said,
+        cores=asked.cores, memory=asked.memory, fit=fit(done, cores=asked.cores, memory=asked.memory),
+        guesses=tuple(guesses),
     )
     if asked.prices is None:
         return plan
@@ -116,7 +120,8 @@ def _split(kind: str) -> tuple[str, str]:
 
 
 def _scaled(rates: KindRates, factor: float) -> KindRates:
-    wide = {n: getattr(rates, n).times(factor).widened(_GUESS) for n in ("documents", "text", "ingest_cpu", "ingest_out")}
+    names = ("documents", "text", "ingest_cpu", "ingest_out")
+    wide = {name: getattr(rates, name).times(factor).widened(_GUESS) for name in names}
     return dataclasses.replace(rates, **wide)
 
 
@@ -131,7 +136,7 @@ def check(plan: Plan, asked: Asked) -> None:
     cost = plan.money.total
     if cost.high > asked.max_cost:
         raise RunError(
-            f"--max-cost {asked.max_cost:g}: the run may cost {cost.shown(_money)} {plan.money.currency}, more than that. "
+            f"--max-cost {asked.max_cost:g}: the run may cost {cost.shown(_money)} {plan.money.currency}. "
             "Nothing was started. Read less, raise the limit, or narrow the estimate with --sample or --rates."
         )
 
@@ -145,14 +150,15 @@ def to_json(plan: Plan) -> str:
     for group in data["groups"]:  # a hundred thousand sizes say no more than these
         sizes = group.pop("sizes")
         group.update(parts=len(sizes), bytes=sum(sizes), largest=max(sizes, default=0))
-    data["total"] = {what: dataclasses.asdict(plan.sum(what)) for what in ("cpu_s", "out_bytes", "shuffle_bytes", "wall_s")}
+    sums = ("cpu_s", "out_bytes", "shuffle_bytes", "wall_s")
+    data["total"] = {what: dataclasses.asdict(plan.sum(what)) for what in sums}
     if plan.money:
         data["money"]["total"] = dataclasses.asdict(plan.money.total)
     return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def keep(out: str, plan: Plan) -> None:
-    """Writes OUT/plan.json, unless it says so already. No digest covers it, nothing decides by it, and it has no clock."""
+    """Writes OUT/plan.json, unless it says so already. No digest covers it, nothing decides by it, it has no clock."""
     path, content = files.join(out, _FILE), to_json(plan)
     with contextlib.suppress(ValueError):
         if files.read_text(path) == content:
@@ -176,7 +182,8 @@ def planned_stages(out: str) -> dict[str, StageEstimate]:
     try:
         return {
             stage["stage"]: StageEstimate(**{
-                name: Spread(**value) if isinstance(value, dict) else value for name, value in stage.items() if name in fields
+                name: Spread(**value) if isinstance(value, dict) else value
+                for name, value in stage.items() if name in fields
             })
             for stage in (kept(out) or {}).get("stages", ())
         }

@@ -23,7 +23,7 @@ from transforms.beam import files, metrics
 from transforms.beam.parts import plan_path, read_plan
 from transforms.beam.tokenizer import LEARNING
 
-TINY = 100
+TINY = 10
 """Records of a run that has next to nothing to do."""
 NOISE = 0.5
 """A run took more beside its parts than starting does if it was more by this share: starts differ by less."""
@@ -75,7 +75,8 @@ def finished(out: str) -> Finished:
     ingest = plan_path(out, INGEST)
     kinds = {p.part: kind_of(str(p.work["path"]), p.name) for p in read_plan(ingest)}
     return Finished(
-        out=out, manifests=manifests, launches=launches, cpu=cpu, kinds=kinds, workers=_workers(out, launches[INGEST.name]),
+        out=out, manifests=manifests, launches=launches, cpu=cpu, kinds=kinds,
+        workers=_workers(out, launches[INGEST.name]),
     )
 
 
@@ -199,7 +200,9 @@ def _stage(runs: Sequence[Finished], stage: str, base: Rates | None) -> StageRat
     peaks = {several: _points([r for r in runs if r.several == several], stage) for several in (False, True)}
     return StageRates(
         part_cpu=min((c for r in tiny for c in r.cpu[stage].values()), default=before.part_cpu if before else 0.0),
-        part_out=min((written(p) for r in tiny for p in r.manifests[stage].parts), default=before.part_out if before else 0.0),
+        part_out=min(
+            (written(p) for r in tiny for p in r.manifests[stage].parts), default=before.part_out if before else 0.0
+        ),
         launch_cpu=start.get(False, 0.0), worker_cpu=start.get(True, 0.0), beside=beside,
         one=peaks[False] or (before.one if before else ()), many=peaks[True] or (before.many if before else ()),
     )
@@ -223,8 +226,8 @@ def _said(command: str) -> dict[str, str]:
     """Where and when rates were measured."""
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     try:
-        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        commit = done.stdout.strip()
+        asked = ["git", "rev-parse", "--short", "HEAD"]
+        commit = subprocess.run(asked, cwd=here, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         commit = "unknown"
     return {"commit": commit, "machine": _machine(), "command": command, "date": datetime.now(UTC).date().isoformat()}

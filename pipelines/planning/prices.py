@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from pipelines.planning.estimate import StageEstimate
 from pipelines.planning.spread import Spread, exactly, total
+from pipelines.planning.timing import StageEstimate
 from schemas.errors import RunError
 from schemas.stages import DEDUPE, TOKENIZER
 from transforms.beam import files

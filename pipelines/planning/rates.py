@@ -60,8 +60,8 @@ Introduction to Information Retrieval, 5.1.1. Ours are pre-tokens, in which numb
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """The memory of one run: bytes of the largest worker process, and of the launcher, at so many units: of ingest
-    and filter the largest part's bytes of input, of dedupe all documents, of tokenizer bytes of counts, of encode all kept
-    text."""
+    and filter the largest part's bytes of input, of dedupe all documents, of tokenizer bytes of counts, of encode all
+    kept text."""
 
     units: float
     worker: int
@@ -71,8 +71,8 @@ class Point:
 @dataclass(frozen=True, kw_only=True)
 class StageRates:
     """Of one stage, beside its parts: what a launch takes in one process, what each of several workers takes on top
-    (both CPU seconds), and what Beam and shuffles take for each document (tokenizer: byte of counts; encode: byte of kept
-    text). A part with next to nothing in it takes `part_cpu` and `part_out` bytes; other rates are of what is beyond."""
+    (both CPU seconds), and what Beam and shuffles take for each document (tokenizer: byte of counts; encode: byte of
+    kept text). A part with next to nothing in it takes `part_cpu` and `part_out` bytes; other rates are of the rest."""
 
     launch_cpu: float
     worker_cpu: float
@@ -87,8 +87,8 @@ class StageRates:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """`said` tells where they come from: commit, machine, command, date. `learning` is the CPU of learning the tokenizer
-    for each byte of a run's counts."""
+    """`said` tells where they come from: commit, machine, command, date. `learning` is the CPU of learning the
+    tokenizer for each byte of a run's counts."""
 
     said: dict[str, str]
     kinds: dict[str, KindRates]
@@ -116,7 +116,7 @@ def read_rates(path: str | None = None) -> Rates:
             raise RunError(f"--rates {path}: is not there. pipelines.plan --measure OUT --rates {path} makes it.")
         return _rates(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"--rates {path}: holds no rates: {error}. Make it anew with pipelines.plan --measure.") from error
+        raise RunError(f"--rates {path}: holds no rates: {error}. pipelines.plan --measure OUT makes it.") from error
 
 
 def _rates(data: dict[str, Any]) -> Rates:

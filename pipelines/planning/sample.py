@@ -1,5 +1,5 @@
-"""What the inputs' own pages become and cost: some ranges of each source go through ingest, dedupe and filter, here, and
-what they become is thrown away. The ranges are spread evenly over a source's files, so the same inputs give the same."""
+"""What the inputs' own pages become and cost: ranges of each source go through ingest, dedupe and filter, here, and
+what they become is thrown away. They are spread evenly over a source's files: the same inputs give the same ones."""
 
 from __future__ import annotations
 

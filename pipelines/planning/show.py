@@ -14,16 +14,16 @@ HEAD = ("stage", "parts", "documents", "CPU", "written", "shuffled", "a worker's
 def show(plan: Plan) -> str:
     """Lines for a terminal: likely values, with low and high in brackets."""
     lines = [
-        f"plan of {_n(plan.parts, 'part')} in {_n(sum(g.files for g in plan.groups), 'file')}, {size(plan.bytes)}; recipe "
-        f"{plan.recipe}, {_n(plan.workers, 'worker')}",
+        f"plan of {_n(plan.parts, 'part')} in {_n(sum(g.files for g in plan.groups), 'file')}, {size(plan.bytes)}; "
+        f"recipe {plan.recipe}, {_n(plan.workers, 'worker')}",
         *(f"  {g.source}: {_n(g.files, 'file')} of {g.kind}, {_n(len(g.sizes), 'part')}, {size(g.bytes)}, largest part "
           f"{size(max(g.sizes, default=0))}" for g in plan.groups),
         f"rates: {_said(plan.rates)}",
         *(f"guessed: {guess}" for guess in plan.guesses),
         "likely (low to high):", "", *_table(plan), "",
-        f"CPU {plan.sum('cpu_s').times(1 / 3600).shown(_hours)} core-hours; output {plan.sum('out_bytes').shown(size)}; "
-        f"wall {plan.sum('wall_s').shown(duration)} with {_n(plan.workers, 'worker')}, if each has a core and no input is "
-        "waited for",
+        f"CPU {plan.sum('cpu_s').times(1 / 3600).shown(_hours)} core-hours; output {plan.sum('out_bytes').shown(size)}",
+        f"wall {plan.sum('wall_s').shown(duration)} with {_n(plan.workers, 'worker')}, if each has a core, and nobody "
+        "waits for inputs",
         _machine(plan),
     ]
     return "\n".join([*lines, *(_costs(plan.money, plan.prices) if plan.money else [])]) + "\n"
@@ -38,13 +38,15 @@ def _machine(plan: Plan) -> str:
     if not plan.fit:
         return f"{here} is too small for one worker"
     more = -(-plan.workers // plan.fit)
-    return f"{here} holds {_n(plan.fit, 'worker')}" + (f": {plan.workers} take {_n(more, 'machine')}" if more > 1 else "")
+    take = f": {plan.workers} take {_n(more, 'machine')}" if more > 1 else ""
+    return f"{here} holds {_n(plan.fit, 'worker')}{take}"
 
 
 def _table(plan: Plan) -> list[str]:
     def row(name: str, parts: str, documents: Spread | None, of: Callable[[str], Spread], memory: Spread) -> list[str]:
         return [name, parts, documents.shown(count) if documents else "", of("cpu_s").shown(duration),
-                of("out_bytes").shown(size), of("shuffle_bytes").shown(size), memory.shown(size), of("wall_s").shown(duration)]
+                of("out_bytes").shown(size), of("shuffle_bytes").shown(size), memory.shown(size),
+                of("wall_s").shown(duration)]
 
     rows = [
         row(s.stage, f"{s.parts:,}", s.documents, lambda what, s=s: getattr(s, what), s.worker_bytes)  # type: ignore[misc]
@@ -52,10 +54,11 @@ def _table(plan: Plan) -> list[str]:
     ]
     most = max((s.worker_bytes for s in plan.stages), key=lambda m: m.high, default=exactly(0))
     rows.append(row("together", "", None, plan.sum, most))
-    return _columns([list(HEAD), *rows])
+    return columns([list(HEAD), *rows])
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines, columns flush left."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
@@ -64,20 +67,19 @@ def _costs(money: Money, prices: str) -> list[str]:
     def shown(spread: Spread) -> str:
         return spread.shown(lambda x: f"{x:,.2f}")
 
-    parts = [("compute", money.compute), ("memory", money.memory), ("shuffle", money.shuffle), ("storage", money.storage),
-             ("egress", money.egress)]
+    parts = [("compute", money.compute), ("memory", money.memory), ("shuffle", money.shuffle),
+             ("storage", money.storage), ("egress", money.egress)]
     told = ", ".join(f"{name} {shown(spread)}" for name, spread in parts if spread.high > 0)
     return [f"cost {shown(money.total)} {money.currency} ({prices})" + (f": {told}" if told else "")]
 
 
 def size(n: float) -> str:
     """Bytes in decimal units, as prices count them, to three digits."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+    unit = "bytes"
+    for larger in ("kB", "MB", "GB", "TB", "PB"):
         if n < 999.5:
             break
-        n /= 1000
-    else:
-        unit = "PB"
+        n, unit = n / 1000, larger
     return f"{n:.0f} {unit}" if n >= 100 or unit == "bytes" else f"{n:.3g} {unit}"
 
 

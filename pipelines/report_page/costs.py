@@ -79,7 +79,8 @@ def cost_of(out: str, manifest: Manifest) -> StageCost:
     counts, everything = manifest.counts, found + more
     return StageCost(
         stage=manifest.stage, documents=counts.went_out if manifest.stage == INGEST.name else counts.came_in,
-        bytes_in=sum(p.input_bytes for p in manifest.parts), bytes_out=_written(manifest), parts=len(manifest.parts), measured=measured,
+        bytes_in=sum(p.input_bytes for p in manifest.parts), bytes_out=_written(manifest),
+        parts=len(manifest.parts), measured=measured,
         kept=len(kept), kept_cpu_s=sum(c.cpu_s for c in kept), launch=launch,
         parts_cpu_s=sum(p.cost.cpu_s for p in everything),
         peak_rss_bytes=max([0, *(p.cost.peak_rss_bytes for p in everything)]),

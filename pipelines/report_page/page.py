@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from pipelines.report_page import compression, costs, differences, examples, overview, planned, reference, spread, yields
+from pipelines.report_page import (
+    compression,
+    costs,
+    differences,
+    examples,
+    overview,
+    planned,
+    reference,
+    spread,
+    yields,
+)
 from pipelines.report_page.gather import Found
 from pipelines.report_page.markup import Html, join, tag
 from pipelines.report_page.style import STYLE

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from pipelines.planning.estimate import StageEstimate
 from pipelines.planning.show import duration, size
 from pipelines.planning.spread import Spread, total
+from pipelines.planning.timing import StageEstimate
 from pipelines.report_page.costs import StageCost
 from pipelines.report_page.markup import Html, Node, join, table, tag
 
 
 def section(plan: Mapping[str, StageEstimate], costs: Sequence[StageCost]) -> Html:
-    """A table of plan and run by stage; nothing where there was no plan. A time is compared only where the stage's launch, and all of its parts, were measured here."""
+    """A table of plan and run by stage; nothing where there was no plan. A time is compared only where
+    the stage's launch, and all of its parts, were measured here."""
     both = [(plan[c.stage], c) for c in costs if c.stage in plan]
     if not both:
         return join()
