@@ -142,10 +142,12 @@ def _tokenizer(flow: _Flow) -> Need:
 
 def _encode(flow: _Flow) -> Need:
     shard = flow.job.recipe.encode.shard_text_bytes
+    sources = sorted({g.source for g in flow.job.groups})
+    texts = [total(v.kept_text for g, _, v in flow.of if g.source == source) for source in sources]
     return Need(
         stage=ENCODE.name, documents=flow.kept, units=flow.kept_text,
-        parts=sum(max(1, math.ceil(v.kept_text.mid / shard)) for _, _, v in flow.of),
-        memory=_largest(v.kept_text.at_most(shard) for _, _, v in flow.of),
+        parts=sum(max(1, math.ceil(text.mid / shard)) for text in texts),
+        memory=_largest(text.at_most(shard) for text in texts),
         cpu=total(v.kept_text * r.encode_cpu for _, r, v in flow.of),
         largest=_largest(v.kept_text.at_most(2 * shard) * r.encode_cpu for _, r, v in flow.of),
         out=total(v.kept_text * r.encode_out for _, r, v in flow.of),
