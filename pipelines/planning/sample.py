@@ -7,7 +7,8 @@ import contextlib
 import dataclasses
 import io
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -23,7 +24,8 @@ from pipelines.planning.spread import LEAST, Spread
 from pipelines.run import Work
 from pipelines.settings import Settings, write_settings
 from pipelines.spans import splittable
-from schemas.records import Manifest, PartRecord
+from schemas.records import PartRecord
+from schemas.stages import FILTER, INGEST
 from transforms.beam import metrics
 from transforms.beam.parts import PlannedPart
 from transforms.identity import fingerprint, part_name
@@ -35,24 +37,28 @@ ERRORS = 2.0
 
 
 def sampled(options: Options, settings: Settings, groups: Sequence[Group], planned: Work, base: Rates,
-            kinds: dict[tuple[str, str], str]) -> tuple[tuple[Group, ...], Rates]:
+            kinds: Mapping[tuple[str, str], str]) -> tuple[tuple[Group, ...], Rates]:
     """The groups, each a kind of its own, and rates for these. `kinds` are those of files by (source, name). A group of
     which no range can be read alone, and whose files are too large to be read whole, keeps what `base` says."""
     rates, _ = completed(base, sorted({g.kind for g in groups}))
+    chosen = {group: _ranges([p for p in planned.parts if _is_of(p, group, kinds)], options) for group in groups}
+    everything = sorted((p for of in chosen.values() for p in of), key=lambda p: p.part)
+    if not everything:
+        return tuple(groups), rates
+    numbered = [dataclasses.replace(part, number=k) for k, part in enumerate(everything)]
+    found = _measured(options, settings, dataclasses.replace(planned, parts=numbered), rates)
     known, renamed = dict(rates.kinds), []
-    for group in groups:
-        of = [p for p in planned.parts if p.source == group.source and kinds[p.source, p.name] == group.kind]
-        chosen = _ranges(of, options)
-        found = _measured(options, settings, dataclasses.replace(planned, parts=chosen), group.kind, rates)
-        if found is None:
-            renamed.append(group)
-            continue
+    for group, of in chosen.items():
         kind = f"{group.kind}, sampled"
         while kind in known:
             kind += f" for {group.source}"
-        known[kind] = found
-        renamed.append(dataclasses.replace(group, kind=kind))
+        known[kind] = _rates(found, {part.part for part in of}, rates.kinds[group.kind])
+        renamed.append(dataclasses.replace(group, kind=kind) if of else group)
     return tuple(renamed), dataclasses.replace(rates, kinds=known)
+
+
+def _is_of(part: PlannedPart, group: Group, kinds: Mapping[tuple[str, str], str]) -> bool:
+    return part.source == group.source and kinds[part.source, part.name] == group.kind
 
 
 def _ranges(parts: Sequence[PlannedPart], options: Options) -> list[PlannedPart]:
@@ -73,7 +79,7 @@ def _ranges(parts: Sequence[PlannedPart], options: Options) -> list[PlannedPart]
         chosen[part.part] = part
         if sum(p.size for p in chosen.values()) >= 2 * wanted:
             break
-    return [dataclasses.replace(p, number=k) for k, p in enumerate(sorted(chosen.values(), key=lambda p: p.part))]
+    return list(chosen.values())
 
 
 def _at(parts: Sequence[PlannedPart], position: int) -> tuple[PlannedPart, int]:
@@ -93,10 +99,19 @@ def _range(part: PlannedPart, start: int, end: int) -> PlannedPart:
     )
 
 
-def _measured(options: Options, settings: Settings, planned: Work, kind: str, rates: Rates) -> KindRates | None:
-    """The rates of a kind with what the ranges became; None if there were none, or no document in them."""
-    if not planned.parts:
-        return None
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What a range became: amounts beyond what an empty part takes."""
+
+    read: PartRecord
+    kept: PartRecord
+    cpu: float
+    written: float
+    clean: float
+
+
+def _measured(options: Options, settings: Settings, planned: Work, rates: Rates) -> dict[str, _Part]:
+    """What the ranges became, by part. Documents that are in several are duplicates of each other, as in the run."""
     with tempfile.TemporaryDirectory(prefix="winnow-plan-") as out, contextlib.redirect_stderr(io.StringIO()):
         here = dataclasses.replace(
             options, output=out, workers=1, local=True,
@@ -104,36 +119,37 @@ def _measured(options: Options, settings: Settings, planned: Work, kind: str, ra
         )
         write_settings(out, settings)
         documents = run_ingest(here, settings, planned)
-        if not documents.counts.went_out:
-            return None
         dedupe(here, settings)
-        return _rates(out, documents, sieve(here, settings), kind, rates)
+        kept = {p.part: p for p in sieve(here, settings).parts}
+
+        def of(part: PartRecord) -> _Part:
+            cost = metrics.read(metrics.path(out, part.stage, part.part), metrics.PartMetrics)
+            empty = rates.stages[INGEST.name]
+            return _Part(
+                read=part, kept=kept[part.part], cpu=max(0.0, cost.cpu_s - empty.part_cpu) if cost else 0.0,
+                written=max(0.0, written(part) - empty.part_out),
+                clean=max(0.0, written(kept[part.part]) - rates.stages[FILTER.name].part_out),
+            )
+
+        return {part.part: of(part) for part in documents.parts}
 
 
-def _rates(out: str, documents: Manifest, kept: Manifest, kind: str, rates: Rates) -> KindRates:
-    base = rates.kinds[kind]
+def _rates(found: dict[str, _Part], names: set[str], base: KindRates) -> KindRates:
+    """`base` with what the parts of these names became, as far as there was something to see."""
+    parts = [part for name, part in found.items() if name in names]
 
-    def cpu(part: PartRecord) -> float:
-        cost = metrics.read(metrics.path(out, part.stage, part.part), metrics.PartMetrics)
-        return max(0.0, cost.cpu_s - rates.stages[part.stage].part_cpu) if cost else 0.0
-
-    def size(part: PartRecord) -> float:
-        return max(0.0, written(part) - rates.stages[part.stage].part_out)
-
-    def rate(parts: Sequence[PartRecord], what: Callable[[PartRecord], tuple[float, float]], name: str) -> Spread:
+    def rate(what: Callable[[_Part], tuple[float, float]], name: str) -> Spread:
         return mean([what(p) for p in parts]) or getattr(base, name)
 
-    texts = {p.part: p.text_bytes for p in documents.parts}
-    read = documents.parts
     return dataclasses.replace(
         base,
-        documents=rate(read, lambda p: (p.counts.went_out, p.input_bytes), "documents"),
-        text=rate(read, lambda p: (p.text_bytes, p.input_bytes), "text"),
-        ingest_cpu=rate(read, lambda p: (cpu(p), p.input_bytes), "ingest_cpu"),
-        ingest_out=rate(read, lambda p: (size(p), p.input_bytes), "ingest_out"),
-        kept=rate(kept.parts, lambda p: (p.counts.went_out, p.counts.came_in), "kept"),
-        kept_text=rate(kept.parts, lambda p: (p.text_bytes, texts[p.part]), "kept_text"),
-        filter_out=rate(kept.parts, lambda p: (size(p), p.text_bytes), "filter_out"),
+        documents=rate(lambda p: (p.read.counts.went_out, p.read.input_bytes), "documents"),
+        text=rate(lambda p: (p.read.text_bytes, p.read.input_bytes), "text"),
+        ingest_cpu=rate(lambda p: (p.cpu, p.read.input_bytes), "ingest_cpu"),
+        ingest_out=rate(lambda p: (p.written, p.read.input_bytes), "ingest_out"),
+        kept=rate(lambda p: (p.kept.counts.went_out, p.kept.counts.came_in), "kept"),
+        kept_text=rate(lambda p: (p.kept.text_bytes, p.read.text_bytes), "kept_text"),
+        filter_out=rate(lambda p: (p.clean, p.kept.text_bytes), "filter_out"),
     )
 
 
