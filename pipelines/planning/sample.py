@@ -1,4 +1,4 @@
-"""What the inputs' own pages become and cost: ranges of each source go through ingest, dedupe and filter, here, and
+"""What the inputs' own pages become and cost: ranges of each source go through all stages but the last, here, and
 what they become is thrown away. They are spread evenly over a source's files: the same inputs give the same ones."""
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from pipelines.options import Options
 from pipelines.planning.estimate import Group
 from pipelines.planning.made import completed
 from pipelines.planning.measured import written
-from pipelines.planning.rates import KindRates, Rates
+from pipelines.planning.rates import HEAPS, KindRates, Rates
 from pipelines.planning.spread import LEAST, Spread
 from pipelines.run import Work
 from pipelines.settings import Settings, write_settings
 from pipelines.spans import splittable
+from pipelines.tokenizer import tokenizer
 from schemas.records import PartRecord
-from schemas.stages import FILTER, INGEST
+from schemas.stages import FILTER, INGEST, TOKENIZER
 from transforms.beam import metrics
 from transforms.beam.parts import PlannedPart
 from transforms.identity import fingerprint, part_name
@@ -108,6 +109,7 @@ class _Part:
     cpu: float
     written: float
     clean: float
+    counts: float
 
 
 def _measured(options: Options, settings: Settings, planned: Work, rates: Rates) -> dict[str, _Part]:
@@ -120,7 +122,10 @@ def _measured(options: Options, settings: Settings, planned: Work, rates: Rates)
         write_settings(out, settings)
         documents = run_ingest(here, settings, planned)
         dedupe(here, settings)
-        kept = {p.part: p for p in sieve(here, settings).parts}
+        sieved = sieve(here, settings)
+        kept = {p.part: p for p in sieved.parts}
+        counted = tokenizer(here, settings).parts if sieved.counts.went_out else ()
+        counts = {p.part: max(0.0, written(p) - rates.stages[TOKENIZER.name].part_out) for p in counted}
 
         def of(part: PartRecord) -> _Part:
             cost = metrics.read(metrics.path(out, part.stage, part.part), metrics.PartMetrics)
@@ -129,6 +134,7 @@ def _measured(options: Options, settings: Settings, planned: Work, rates: Rates)
                 read=part, kept=kept[part.part], cpu=max(0.0, cost.cpu_s - empty.part_cpu) if cost else 0.0,
                 written=max(0.0, written(part) - empty.part_out),
                 clean=max(0.0, written(kept[part.part]) - rates.stages[FILTER.name].part_out),
+                counts=counts.get(part.part, 0.0),
             )
 
         return {part.part: of(part) for part in documents.parts}
@@ -150,6 +156,7 @@ def _rates(found: dict[str, _Part], names: set[str], base: KindRates) -> KindRat
         kept=rate(lambda p: (p.kept.counts.went_out, p.kept.counts.came_in), "kept"),
         kept_text=rate(lambda p: (p.kept.text_bytes, p.read.text_bytes), "kept_text"),
         filter_out=rate(lambda p: (p.clean, p.kept.text_bytes), "filter_out"),
+        count_out=rate(lambda p: (p.counts, p.kept.text_bytes ** HEAPS), "count_out"),
     )
 
 

@@ -14,7 +14,7 @@ from pipelines import plan
 from pipelines.planning import asked, estimate, made
 from pipelines.planning.measured import finished as measured_run
 from pipelines.planning.measured import rates_of
-from pipelines.planning.rates import Rates, read_rates
+from pipelines.planning.rates import Rates, read_rates, to_json
 from pipelines.report_page.costs import cost_of
 from pipelines.run import needed
 from pipelines.settings import read_settings
@@ -115,7 +115,7 @@ NEAR = 0.25
 
 
 @pytest.mark.slow
-def test_wikis_are_planned_from_other_wikis(shared_data, tmp_path):
+def test_wikis_are_planned_from_other_wikis(shared_data, tmp_path, capsys):
     """Greek, Japanese and Latgalian tell what Marathi, Ukrainian, Vietnamese and English take, and the other way."""
     wikis = sorted((shared_data / "wikipedia").glob("*wiki-*.xml.bz2"))
     first = [w for w in wikis if w.name[:2] in ("el", "ja", "lt")]
@@ -126,27 +126,35 @@ def test_wikis_are_planned_from_other_wikis(shared_data, tmp_path):
     anything.write_text("languages = []\nrules = []\n")
     run_alone(tmp_path / "warm", [f"--input={tiny}"], f"--recipe={anything}")  # compiles the kernels
     start = run_alone(tmp_path / "start", [f"--input={tiny}"], f"--recipe={anything}")
-    runs = [run_alone(tmp_path / str(k), [f"--input=wiki={w}@wikipedia" for w in of])
-            for k, of in enumerate((first, second))]
-    for ours, other in (runs, runs[::-1]):
-        rates = rates_of([measured_run(str(start)), measured_run(str(ours))], base=None, command="")
-        found = told(other, rates)
+    runs = [run_alone(tmp_path / str(k), inputs(of)) for k, of in enumerate((first, second))]
+    for ours, other, of in ((*runs, second), (*runs[::-1], first)):
+        rates = tmp_path / "rates.json"
+        rates.write_bytes(to_json(rates_of([measured_run(str(start)), measured_run(str(ours))], base=None, command="")))
+        capsys.readouterr()
+        plan.run([*inputs(of), f"--rates={rates}", "--sample=2", "--json"])
+        found = json.loads(capsys.readouterr().out)
         costs = [cost_of(str(other), needed(str(other), stage)) for stage in STAGES]
-        cpu, written = sum(c.cpu_s for c in costs), sum(c.bytes_out for c in costs)
-        peak = max(c.launch.launcher_peak_rss_bytes for c in costs if c.launch)
         said = {
-            "CPU": (sum(s.cpu_s.mid for s in found.values()), cpu),
-            "bytes": (sum(s.out_bytes.mid for s in found.values()), written),
-            "memory": (max(s.worker_bytes.mid for s in found.values()), peak),
+            "CPU": (found["total"]["cpu_s"]["mid"], sum(c.cpu_s for c in costs)),
+            "bytes": (found["total"]["out_bytes"]["mid"], sum(c.bytes_out for c in costs)),
+            "memory": (
+                max(s["worker_bytes"]["mid"] for s in found["stages"]),
+                max(c.launch.launcher_peak_rss_bytes for c in costs if c.launch),
+            ),
         }
         off = {what: planned / was - 1 for what, (planned, was) in said.items()}
-        print(said, off)
+        with capsys.disabled():
+            print(said, off)
         assert all(abs(share) < NEAR for share in off.values()), (said, off)
 
 
-def run_alone(out: Path, inputs: list[str], *options: str) -> Path:
+def inputs(wikis: list[Path]) -> list[str]:
+    return [f"--input=wiki={wiki}@wikipedia" for wiki in wikis]
+
+
+def run_alone(out: Path, read: list[str], *options: str) -> Path:
     """In a process of its own, whose memory is of this run alone."""
-    command = [sys.executable, "-m", "pipelines.clean", *inputs, f"--output={out}", *options]
+    command = [sys.executable, "-m", "pipelines.clean", *read, f"--output={out}", *options]
     subprocess.run(command, cwd=ROOT, check=True)
     return out
 
