@@ -12,7 +12,10 @@ from schemas.errors import RunError
 HELP = """\
 usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output OUT [--recipe NAME]
                                  [--runner RUNNER] [--workers N] [--batch-rows N] [--part-bytes N]
-                                 [--language-model PATH] [--cc-base BASE] [--wiki-base BASE]
+                                 [--language-model PATH] [--log-format {text,json}] [--dry-run]
+                                 [--rates FILE] [--sample MB] [--prices FILE.toml] [--region NAME]
+                                 [--storage-months N] [--max-cost X] [--machine-cores N]
+                                 [--machine-memory GIB] [--json] [--cc-base BASE] [--wiki-base BASE]
                                  [--limit-files N] [--sample-files N] [--tolerate-missing]
                                  [--requests-per-second N] [--allow-http]
 
@@ -22,10 +25,10 @@ options:
   -h, --help            show this help message and exit
   --input [NAME=]PATTERN[@RECIPE]
                         files to read: a path, a quoted glob or a folder, of WARC, WET, JSON lines or
-                        Parquet, gzip, zstd or plain, told by their content; hidden files are left out; may
-                        be given several times. NAME is the source, a component of the training mixture
-                        (default web); RECIPE applies to this source. PATTERN may also be https://…, @FILE
-                        (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE
+                        Parquet, gzip, zstd or plain, told by their content; hidden files are left out;
+                        may be given several times. NAME is the source, a component of the training
+                        mixture (default web); RECIPE applies to this source. PATTERN may also be
+                        https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE
   --output OUT          folder of the run; a run continues where it is
   --recipe NAME         what to keep: a recipe's name, or a .toml file of the same fields (default web-en)
   --runner RUNNER       DirectRunner (default) is Beam's in-process runner; PrismRunner, FlinkRunner,
@@ -37,18 +40,37 @@ options:
                         same documents
   --language-model PATH
                         lid.176.ftz; found or fetched when not given
+  --log-format {text,json}
+                        what is said on stderr, a line a minute where that is no terminal: as text, or
+                        each line as JSON
   --cc-base BASE        where crawl-data/ lies for cc:SNAPSHOT: an address, s3://commoncrawl/ or a folder
                         (default https://data.commoncrawl.org/)
   --wiki-base BASE      where DB/DATE/ lies for wiki:DB/DATE: an address, a bucket or a folder (default
                         https://dumps.wikimedia.org/)
   --limit-files N       only the first N files of each cc:SNAPSHOT
-  --sample-files N      only N files of each cc:SNAPSHOT, by a hash of their names: the same ones each time,
-                        and among those of a larger N
+  --sample-files N      only N files of each cc:SNAPSHOT, by a hash of their names: the same ones each
+                        time, and among those of a larger N
   --tolerate-missing    an input that cannot be had, after all tries, becomes a dead letter instead of the
                         run's end; a later run without this tries it again
   --requests-per-second N
                         at most, to each https:// host, from all workers of a machine (default 10)
   --allow-http          take http:// addresses of other machines too
+
+the plan:
+  --dry-run             print the plan, as pipelines.plan does, and end
+  --rates FILE          rates of earlier runs, which pipelines.plan --measure writes (default: those in
+                        the repository)
+  --sample MB           first read about so many megabytes of each source, from all over it, for what its
+                        own pages become and cost: much closer than rates of other pages (default 0)
+  --prices FILE.toml    what cores, shuffle, storage and egress cost, by region:
+                        deploy/prices.example.toml
+  --region NAME         the region in --prices, where it has several
+  --storage-months N    how long the output is kept (default 1)
+  --max-cost X          refuse a run whose high estimate costs more, before any worker starts; needs
+                        --prices
+  --machine-cores N     cores of a machine (default: this one's)
+  --machine-memory GIB  its memory in GiB (default: this one's)
+  --json                print the plan as JSON
 
 Other options go to Beam: --project, --temp_location, --flink_master, …
 Finished parts and stages are kept: run the same command again after anything went wrong.
@@ -73,7 +95,7 @@ def test_help_tells_every_option_and_has_not_drifted(capsys: pytest.CaptureFixtu
         parse(["--help"], command="clean", about="What it does.", needs_input=True)
     told = capsys.readouterr().out
     assert told.split() == HELP.split(), "but for where lines break, which is the terminal's and Python's"
-    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local", "reach"}
+    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local", "reach", "plan", "replay"}
     ours |= {f.name for f in fields(Reach)} - {"network"}
     assert all(f"--{name.replace('_', '-')} " in told for name in ours | {"input", "runner"})
     with pytest.raises(SystemExit):
