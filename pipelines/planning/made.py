@@ -142,7 +142,7 @@ def check(plan: Plan, asked: Asked) -> None:
 
 
 def _money(x: float) -> str:
-    return f"{x:,.2f}"
+    return f"{x:,.2f}" if x >= 1 else f"{x:.2g}"
 
 
 def to_json(plan: Plan) -> str:

@@ -65,7 +65,7 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _costs(money: Money, prices: str) -> list[str]:
     def shown(spread: Spread) -> str:
-        return spread.shown(lambda x: f"{x:,.2f}")
+        return spread.shown(money_of)
 
     parts = [("compute", money.compute), ("memory", money.memory), ("shuffle", money.shuffle),
              ("storage", money.storage), ("egress", money.egress)]
@@ -93,6 +93,11 @@ def duration(s: float) -> str:
 def count(n: float) -> str:
     """To three digits: nobody knows more."""
     return f"{float(f'{n:.3g}'):,.0f}"
+
+
+def money_of(x: float) -> str:
+    """To a hundredth, or to two digits of what is less than one."""
+    return f"{x:,.2f}" if x >= 1 or not x else f"{x:.2g}"
 
 
 def _hours(h: float) -> str:

@@ -237,7 +237,7 @@ def test_prometheus_reads_it(finished, tmp_path):
 
 def test_names_that_need_escaping(tmp_path):
     parser = pytest.importorskip("prometheus_client.parser")
-    out = tmp_path / 'a "b"\\c\nd'
+    out = tmp_path / 'a "b"\\nc\nd'
     with locked(str(out)):
         text = exposition(Looker(out=str(out)).look(), now=1.5)
     samples = [s for family in parser.text_string_to_metric_families(text) for s in family.samples]
