@@ -33,6 +33,9 @@ from transforms.identity import fingerprint, part_name
 
 RANGES = 12
 """Of each source: enough to see how much they differ."""
+WHOLE = 4
+"""A file of which no part can be read alone is read whole, if it has at most so many times the bytes asked for; and
+with such files the sample has at most about so many times these."""
 ERRORS = 2.0
 """Standard errors that low and high lie from the mean: 19 of 20 means do not lie further."""
 
@@ -63,22 +66,24 @@ def _is_of(part: PlannedPart, group: Group, kinds: Mapping[tuple[str, str], str]
 
 
 def _ranges(parts: Sequence[PlannedPart], options: Options) -> list[PlannedPart]:
-    """Ranges of `options.plan.sample` bytes together, or whole parts where there are no ranges; all if that is all."""
+    """Ranges of `options.plan.sample` bytes together, or whole parts where there are no ranges, all if that is all;
+    none where a part that chance has chosen is too large to be read whole."""
     wanted, whole = options.plan.sample, sum(p.size for p in parts)
     if whole <= wanted:
         return list(parts)
     length = max(1, wanted // RANGES)
     chosen: dict[str, PlannedPart] = {}
     for k in range(RANGES):
-        part, at = _at(parts, whole * (2 * k + 1) // (2 * RANGES))
+        # every fifth position, round and round: those that are left out at the end come from everywhere
+        part, at = _at(parts, whole * (2 * (5 * k % RANGES) + 1) // (2 * RANGES))
         start = int(part.work.get("start", 0))
         if splittable(str(part.work["path"]), options.reach.network):
             first = start + max(0, min(at - length // 2, part.size - length))
             part = _range(part, first, min(first + length, start + part.size))
-        elif part.size > wanted:
-            continue
+        elif part.size > WHOLE * wanted:
+            return []  # a sample without such files would be one of small files
         chosen[part.part] = part
-        if sum(p.size for p in chosen.values()) >= 2 * wanted:
+        if sum(p.size for p in chosen.values()) >= WHOLE * wanted:
             break
     return list(chosen.values())
 

@@ -116,7 +116,9 @@ NEAR = 0.25
 
 @pytest.mark.slow
 def test_wikis_are_planned_from_other_wikis(shared_data, tmp_path, capsys):
-    """Greek, Japanese and Latgalian tell what Marathi, Ukrainian, Vietnamese and English take, and the other way."""
+    """Greek, Japanese and Latgalian tell what Marathi, Ukrainian, Vietnamese and English take, and the other way. Memory
+    follows the number of different pre-tokens, of which Japanese has the most, so that takes a sample; and these files
+    cannot be read from the middle, so it is all of them."""
     wikis = sorted((shared_data / "wikipedia").glob("*wiki-*.xml.bz2"))
     first = [w for w in wikis if w.name[:2] in ("el", "ja", "lt")]
     second = [w for w in wikis if w not in first and "table" not in w.name]
@@ -130,22 +132,23 @@ def test_wikis_are_planned_from_other_wikis(shared_data, tmp_path, capsys):
     for ours, other, of in ((*runs, second), (*runs[::-1], first)):
         rates = tmp_path / "rates.json"
         rates.write_bytes(to_json(rates_of([measured_run(str(start)), measured_run(str(ours))], base=None, command="")))
-        capsys.readouterr()
-        plan.run([*inputs(of), f"--rates={rates}", "--sample=2", "--json"])
-        found = json.loads(capsys.readouterr().out)
         costs = [cost_of(str(other), needed(str(other), stage)) for stage in STAGES]
-        said = {
-            "CPU": (found["total"]["cpu_s"]["mid"], sum(c.cpu_s for c in costs)),
-            "bytes": (found["total"]["out_bytes"]["mid"], sum(c.bytes_out for c in costs)),
-            "memory": (
-                max(s["worker_bytes"]["mid"] for s in found["stages"]),
-                max(c.launch.launcher_peak_rss_bytes for c in costs if c.launch),
-            ),
+        was = {
+            "CPU": sum(c.cpu_s for c in costs), "bytes": sum(c.bytes_out for c in costs),
+            "memory": max(c.launch.launcher_peak_rss_bytes for c in costs if c.launch),
         }
-        off = {what: planned / was - 1 for what, (planned, was) in said.items()}
-        with capsys.disabled():
-            print(said, off)
-        assert all(abs(share) < NEAR for share in off.values()), (said, off)
+        for options, compared in (([], ["CPU", "bytes"]), (["--sample=2"], ["CPU", "bytes", "memory"])):
+            capsys.readouterr()
+            plan.run([*inputs(of), f"--rates={rates}", "--json", *options])
+            found = json.loads(capsys.readouterr().out)
+            said = {
+                "CPU": found["total"]["cpu_s"]["mid"], "bytes": found["total"]["out_bytes"]["mid"],
+                "memory": max(s["worker_bytes"]["mid"] for s in found["stages"]),
+            }
+            off = {what: round(said[what] / was[what] - 1, 3) for what in said}
+            with capsys.disabled():
+                print(options, said, was, off)
+            assert all(abs(off[what]) < NEAR for what in compared), (options, said, was, off)
 
 
 def inputs(wikis: list[Path]) -> list[str]:
