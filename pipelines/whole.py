@@ -7,7 +7,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from io import FileIO
 
 from pipelines.lease import Owner, check_writable, leased, this_process, why
 from pipelines.local import end_with_workers
@@ -40,7 +40,7 @@ def locked(out: str) -> Iterator[None]:
     path = os.path.join(out, ".lock")
     try:
         os.makedirs(out, exist_ok=True)
-        lock = open(path, "a+b")  # not yet emptied: it may be another run's
+        lock = open(path, "a+b", buffering=0)  # not yet emptied: it may be another run's
     except OSError as error:
         raise RunError(f"--output {out}: {error.strerror}. Choose a folder that you may write to.") from error
     with lock:
@@ -54,15 +54,15 @@ def locked(out: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _said(lock: BinaryIO) -> Iterator[None]:
+def _said(lock: FileIO) -> Iterator[None]:
     """Writes into a local lock who holds it, and in the end how it went, for `pipelines.status`: the lock itself is the
     operating system's."""
     owner = this_process()
 
     def say(owner: Owner) -> None:
-        lock.truncate(0)  # opened for appending: what is written goes to the end, which is now the start
-        lock.write(owner.to_bytes())
-        lock.flush()
+        with contextlib.suppress(OSError):  # a full disk is told by what the run itself writes
+            lock.truncate(0)  # opened for appending: what is written goes to the end, which is now the start
+            lock.write(owner.to_bytes())
 
     say(owner)
     try:

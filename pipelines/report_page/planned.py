@@ -48,5 +48,5 @@ def _actual(planned: Spread, found: float | None, how: Callable[[float], str]) -
     shown = how(found)
     share = f"{100 * found / planned.mid:.0f} %" if planned.mid else "–"
     inside = planned.low <= found <= planned.high
-    return shown, share if inside else tag("strong", {}, share)
+    return shown, share if inside else tag("b", {}, share)
 
