@@ -48,7 +48,7 @@ def add_asked(parser: argparse.ArgumentParser, *, command: str) -> None:
                             "pages become and cost: much closer than rates of other pages (default 0)")
     group.add_argument("--prices", metavar="FILE.toml", help="what cores, shuffle, storage and egress cost, by region: "
                                                              "deploy/prices.example.toml")
-    group.add_argument("--region", metavar="NAME", help="the region in --prices, where it has several")
+    group.add_argument("--price-region", metavar="NAME", help="the region in --prices, where it has several")
     group.add_argument("--storage-months", type=float, default=1.0, metavar="N",
                        help="how long the output is kept (default 1)")
     group.add_argument("--max-cost", type=float, metavar="X",
@@ -62,8 +62,8 @@ def asked_of(ours: argparse.Namespace, *, command: str) -> Asked:
     """Raises RunError at a value out of range."""
     if ours.max_cost is not None and ours.prices is None:
         raise RunError("--max-cost needs --prices FILE.toml: no prices are built in.")
-    if ours.region is not None and ours.prices is None:
-        raise RunError("--region chooses among the regions of --prices FILE.toml. Give that too.")
+    if ours.price_region is not None and ours.prices is None:
+        raise RunError("--price-region chooses among the regions of --prices FILE.toml. Give that too.")
     for name, value, least in (
         ("--storage-months", ours.storage_months, 0), ("--max-cost", ours.max_cost, 0), ("--sample", ours.sample, 0),
         ("--machine-cores", ours.machine_cores, 1), ("--machine-memory", ours.machine_memory, 0.1),
@@ -71,7 +71,7 @@ def asked_of(ours: argparse.Namespace, *, command: str) -> Asked:
         if value is not None and not least <= value < float("inf"):
             raise RunError(f"{name} must be at least {least:g}.")
     return Asked(
-        only=command == "plan" or ours.dry_run, rates=ours.rates, prices=ours.prices, region=ours.region,
+        only=command == "plan" or ours.dry_run, rates=ours.rates, prices=ours.prices, region=ours.price_region,
         months=ours.storage_months, max_cost=ours.max_cost, json=ours.json, sample=round(ours.sample * 1e6),
         cores=ours.machine_cores or _cores(),
         memory=round(ours.machine_memory * GIB) if ours.machine_memory else _memory(),

@@ -64,10 +64,12 @@ def read_prices(path: str, region: str | None) -> Prices:
         data = tomllib.loads(text)
         regions: dict[str, Any] = data["regions"]
         if region is None and len(regions) > 1:
-            raise RunError(f"--prices {path}: has the regions {', '.join(sorted(regions))}. Choose one with --region.")
+            raise RunError(
+                f"--prices {path}: has the regions {', '.join(sorted(regions))}. Choose one with --price-region."
+            )
         chosen = region or next(iter(regions))
         if chosen not in regions:
-            raise RunError(f"--region {chosen}: is not in {path}. It has {', '.join(sorted(regions))}.")
+            raise RunError(f"--price-region {chosen}: is not in {path}. It has {', '.join(sorted(regions))}.")
         return _prices(chosen, data, regions[chosen])
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
         said = f"lacks {error}" if isinstance(error, KeyError) else f"cannot be used: {error}"

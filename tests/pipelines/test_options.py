@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import argparse
 from dataclasses import fields
 
 import pytest
-from apache_beam.options.pipeline_options import DirectOptions, FlinkRunnerOptions, StandardOptions, WorkerOptions
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    FlinkRunnerOptions,
+    PipelineOptions,
+    StandardOptions,
+    WorkerOptions,
+)
 
-from pipelines.options import Options, parse
+from pipelines.options import Options, _parser, parse
 from pipelines.reach import Reach
 from schemas.errors import RunError
 
@@ -13,7 +20,7 @@ HELP = """\
 usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output OUT [--recipe NAME]
                                  [--runner RUNNER] [--workers N] [--batch-rows N] [--part-bytes N]
                                  [--language-model PATH] [--log-format {text,json}] [--dry-run]
-                                 [--rates FILE] [--sample MB] [--prices FILE.toml] [--region NAME]
+                                 [--rates FILE] [--sample MB] [--prices FILE.toml] [--price-region NAME]
                                  [--storage-months N] [--max-cost X] [--machine-cores N]
                                  [--machine-memory GIB] [--json] [--cc-base BASE] [--wiki-base BASE]
                                  [--limit-files N] [--sample-files N] [--tolerate-missing]
@@ -64,7 +71,7 @@ the plan:
                         own pages become and cost: much closer than rates of other pages (default 0)
   --prices FILE.toml    what cores, shuffle, storage and egress cost, by region:
                         deploy/prices.example.toml
-  --region NAME         the region in --prices, where it has several
+  --price-region NAME   the region in --prices, where it has several
   --storage-months N    how long the output is kept (default 1)
   --max-cost X          refuse a run whose high estimate costs more, before any worker starts; needs
                         --prices
@@ -101,6 +108,17 @@ def test_help_tells_every_option_and_has_not_drifted(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         parse(["--help"], command="filter", about="", needs_input=False)
     assert "--input" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["clean", "plan", "ingest", "filter"])
+def test_no_option_of_ours_hides_one_of_beam(command: str) -> None:
+    """As --region would, which Dataflow needs."""
+    beam = argparse.ArgumentParser(add_help=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(beam)
+    ours = _parser(command=command, about="", needs_input=command != "filter")
+    known, taken = ({o for a in p._actions for o in a.option_strings} for p in (beam, ours))
+    assert taken & known == {"--runner"}
 
 
 def test_defaults_and_everything_given() -> None:

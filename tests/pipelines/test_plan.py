@@ -212,8 +212,8 @@ GOOD = 'currency = "EUR"\nsource = "a contract"\ndate = "2026-11-22"\n[regions.a
     (GOOD.replace("0.5", "true"), None, "regions.a.core_hour must be a number"),
     (GOOD.replace("0.5", "nan"), None, "regions.a.core_hour must be a number"),
     (GOOD.replace('date = "2026-11-22"\n', ""), None, "lacks 'date'"),
-    (GOOD + "[regions.b]\ncore_hour = 1\n", None, "has the regions a, b. Choose one with --region."),
-    (GOOD, "c", "--region c: is not in"), ("[regions]\n", None, "cannot be used"), ("x", None, "cannot be used"),
+    (GOOD + "[regions.b]\ncore_hour = 1\n", None, "has the regions a, b. Choose one with --price-region."),
+    (GOOD, "c", "--price-region c: is not in"), ("[regions]\n", None, "cannot be used"), ("x", None, "cannot be used"),
 ])
 def test_prices_that_are_none(tmp_path, text, region, says):
     path = tmp_path / "prices.toml"
@@ -258,7 +258,7 @@ def test_a_run_that_may_cost_more_is_refused_before_anything_starts(job, tmp_pat
 
 
 @pytest.mark.parametrize(("options", "says"), [
-    (["--max-cost=1"], "--max-cost needs --prices"), (["--region=x"], "--region chooses among"),
+    (["--max-cost=1"], "--max-cost needs --prices"), (["--price-region=x"], "--price-region chooses among"),
     (["--sample=-1"], "--sample must be at least 0"), (["--machine-cores=0"], "--machine-cores must be at least 1"),
     (["--storage-months=inf"], "--storage-months must be at least 0"),
     (["--rates=nowhere.json"], "--rates nowhere.json: is not there"), (["--rates={}"], "holds no rates"),
