@@ -50,22 +50,29 @@ def run(argv: Sequence[str] | None) -> None:
 
 def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
     """Checks everything that can be checked before a worker starts, and writes run.json."""
-    check_output(options.output)
+    settings, found = looked_up(options)
+    adopt(options.output, options.takedown)
+    write_settings(options.output, settings)
+    return settings, found
+
+
+def looked_up(options: Options) -> tuple[Settings, list[InputFile]]:
+    """The same, without writing anything."""
+    if options.output:
+        check_output(options.output)
     recipe = recipe_named(options.recipe) if options.recipe else WEB_EN
     inputs = [parse_input(text) for text in options.inputs]
     check_recipes(inputs)
     named = {i.source: recipe_named(i.recipe) for i in inputs if i.recipe}
     selections = [parse_selection(i) for i in inputs if is_selection(i)]
     files_of = [i for i in inputs if not is_selection(i)]
-    found = list_files(files_of, output=options.output, reach=options.reach)
+    found = list_files(files_of, output=options.output or None, reach=options.reach)
     sources = {s: named.get(s, recipe) for s in sorted({f.source for f in (*found, *selections)})}
     settings = Settings(recipe=recipe, sources=sources, part_bytes=options.part_bytes)
     for chosen in sources.values():
         extractor_versions(chosen.extract.extractor)
     for source, digest in settings.list_digests().items():
         url_lists(settings.sources[source].urls, digest)
-    adopt(options.output, options.takedown)
-    write_settings(options.output, settings)
     return settings, found
 
 

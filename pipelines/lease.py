@@ -40,9 +40,14 @@ class Owner:
     beat: int = 0
     lasts_s: float = BEAT_S * BEATS
     released: bool = False
+    failed: str = ""
+    """Why its run ended before it was done. Only where it has."""
 
     def to_bytes(self) -> bytes:
-        return (json.dumps(dataclasses.asdict(self), sort_keys=True) + "\n").encode()
+        said = dataclasses.asdict(self)
+        if not self.failed:  # other versions know no such field, and would take a lock that has it for none
+            del said["failed"]
+        return (json.dumps(said, sort_keys=True) + "\n").encode()
 
 
 @contextlib.contextmanager
@@ -55,13 +60,32 @@ def leased(out: str, *, lost: Callable[[str], None]) -> Iterator[None]:
     over = threading.Event()
     thread = threading.Thread(target=_renew, args=(lease, over, lost), daemon=True)
     thread.start()
+    failed = ""
     try:
         yield
+    except BaseException as error:
+        failed = why(error)
+        raise
     finally:
         over.set()
         thread.join()
         with contextlib.suppress(RunError):  # it runs out by itself
-            lease.put(dataclasses.replace(lease.owner, released=True))
+            lease.put(dataclasses.replace(lease.owner, released=True, failed=failed))
+
+
+def this_process() -> Owner:
+    """The owner of a lock that this process takes."""
+    return Owner(
+        run=uuid.uuid4().hex, host=socket.gethostname(), process=os.getpid(), machine=_machine(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"), lasts_s=BEAT_S * BEATS,
+    )
+
+
+def why(error: BaseException) -> str:
+    """What ended a run, on one line."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return (str(error).partition("\n")[0] or type(error).__name__)[:1000]
 
 
 def _renew(lease: _Lease, over: threading.Event, lost: Callable[[str], None]) -> None:
@@ -82,10 +106,7 @@ class _Lease:
 
     def __init__(self, out: str) -> None:
         self.out, self.path = out, files.join(out, _NAME)
-        self.owner = Owner(
-            run=uuid.uuid4().hex, host=socket.gethostname(), process=os.getpid(), machine=_machine(),
-            started=datetime.now(UTC).isoformat(timespec="seconds"), lasts_s=BEAT_S * BEATS,
-        )
+        self.owner = this_process()
         self.renewed = time.monotonic()
         self._there: stores.Stored | None = None
 
@@ -93,8 +114,8 @@ class _Lease:
         found = stores.read(self.path)
         if found:
             self._there = found[1]
-            other = _owner(found[0])
-            if other and not other.released and not _gone(other):
+            other = owner_of(found[0])
+            if other and not other.released and not gone(other):
                 left = other.lasts_s - (self._now() - found[1].modified).total_seconds()
                 if left > 0:
                     raise _held(self.out, other, left)
@@ -118,7 +139,7 @@ class _Lease:
             found = stores.read(self.path)
         except RunError:
             return ""
-        other = _owner(found[0]) if found else None
+        other = owner_of(found[0]) if found else None
         return f" ({_named(other)})" if other else ""
 
     def _now(self) -> datetime:
@@ -159,7 +180,7 @@ def _named(owner: Owner) -> str:
     return f"process {owner.process} on {owner.host}, since {owner.started}"
 
 
-def _owner(data: bytes) -> Owner | None:
+def owner_of(data: bytes) -> Owner | None:
     """None if it is no lock of ours: it is then replaced."""
     try:
         return Owner(**json.loads(data))
@@ -167,9 +188,14 @@ def _owner(data: bytes) -> Owner | None:
         return None
 
 
-def _gone(other: Owner) -> bool:
+def here(other: Owner) -> bool:
+    """Whether its process is, or was, one of this machine."""
+    return bool(other.machine) and other.machine == _machine()
+
+
+def gone(other: Owner) -> bool:
     """Whether its process was one of this machine, and is no more."""
-    if not other.machine or other.machine != _machine() or other.process == os.getpid():
+    if not here(other) or other.process == os.getpid():
         return False
     return not os.path.exists(f"/proc/{other.process}")
 

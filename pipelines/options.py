@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
+from pipelines.planning.asked import NOTHING, Asked, add_asked, asked_of
 from pipelines.reach import NEAR, Reach, add_reach, reach_of
 from schemas.errors import RunError
 
@@ -17,6 +18,8 @@ PART_BYTES = 1 << 30
 """A part of this size is some minutes of one core's work, and Common Crawl's archives are about as large."""
 _LEAST_PART = 256
 """Far below anything of use: it keeps a slip from planning a part a byte."""
+PLANNED = ("clean", "plan")
+"""Commands that take the options of a plan."""
 LOCAL_RUNNERS = ("direct", "fnapi")
 """Without their ending and in lower case, as Beam takes them too."""
 
@@ -37,6 +40,8 @@ class Options:
     replay: str | None = None
     reach: Reach = NEAR
     takedown: tuple[str, ...] = ()
+    plan: Asked = NOTHING
+    log_format: str = "text"
 
 
 def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: bool) -> Options:
@@ -50,19 +55,20 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
         raise RunError("--workers and --batch-rows must be at least 1.")
     if ours.part_bytes < _LEAST_PART:
         raise RunError(f"--part-bytes must be at least {_LEAST_PART}.")
-    if not ours.output:
+    if not ours.output and command != "plan":
         raise RunError("--output is empty. Give the folder of the run.")
     _check_runner(ours.runner)
     local = _short(ours.runner) in LOCAL_RUNNERS
-    if ours.workers > 1 and not local:
+    if ours.workers > 1 and not local and command != "plan":
         raise RunError(f"--workers is for the DirectRunner. Use the options of {ours.runner} instead; see Beam's help.")
     return Options(
         inputs=tuple(ours.input or ()) if needs_input else (), replay=ours.replay,
-        output=ours.output.rstrip("/") or "/", recipe=ours.recipe,
+        output=(ours.output.rstrip("/") or "/") if ours.output else "", recipe=ours.recipe,
         workers=ours.workers, batch_rows=ours.batch_rows, part_bytes=ours.part_bytes,
         language_model=ours.language_model, local=local,
         beam=PipelineOptions(_beam_arguments(ours.runner, ours.workers, local=local) + rest),
-        reach=reach_of(ours) if needs_input else NEAR, takedown=tuple(ours.takedown or ()),
+        reach=reach_of(ours) if needs_input else NEAR, takedown=tuple(ours.takedown or ()), log_format=ours.log_format,
+        plan=asked_of(ours, command=command) if command in PLANNED else NOTHING,
     )
 
 
@@ -75,7 +81,7 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
     )
     if needs_input:
         parser.add_argument(
-            "--input", action="append", required=command != "ingest", metavar="[NAME=]PATTERN[@RECIPE]",
+            "--input", action="append", required=command not in ("ingest", "plan"), metavar="[NAME=]PATTERN[@RECIPE]",
             help="files to read: a path, a quoted glob or a folder, of WARC, WET, ARC, JSON lines or Parquet, gzip, "
                  "zstd or plain, told by their content; hidden files are left out; may be given several times. NAME is "
                  "the source, a component of the training mixture (default web); RECIPE applies to this source. "
@@ -91,7 +97,10 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
             help="instead of --input: the records that another run could not read are tried again from where its files "
                  "lie and with its recipe; --output gets what came of them, and that alone",
         )
-    parser.add_argument("--output", required=True, metavar="OUT", help="folder of the run; a run continues where it is")
+    parser.add_argument(
+        "--output", required=command != "plan", default="", metavar="OUT",
+        help="folder of the run; a run continues where it is",
+    )
     parser.add_argument(
         "--recipe", metavar="NAME",
         help="what to keep: a recipe's name, or a .toml file of the same fields (default web-en)",
@@ -124,6 +133,12 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
                  "holds for every later run there; may be given several times",
         )
     parser.add_argument("--language-model", metavar="PATH", help="lid.176.ftz; found or fetched when not given")
+    parser.add_argument(
+        "--log-format", choices=("text", "json"), default="text",
+        help="what is said on stderr, a line a minute where that is no terminal: as text, or each line as JSON",
+    )
+    if command in PLANNED:
+        add_asked(parser, command=command)
     if needs_input:
         add_reach(parser)
     return parser

@@ -28,7 +28,7 @@ def spans_of(
         size = file.found.size
         count = -(-size // part_bytes)
         try:
-            if count < 2 or not _can_be_split(file.found.path, network):
+            if count < 2 or not splittable(file.found.path, network):
                 return [None]
         except MissingRunError:
             if not tolerate_missing:
@@ -40,7 +40,8 @@ def spans_of(
         return list(threads.map(of, found))
 
 
-def _can_be_split(path: str, network: Network) -> bool:
+def splittable(path: str, network: Network) -> bool:
+    """Whether ranges of a file can be read alone. Raises RunError where it cannot be read."""
     try:
         with open_source(path, network=network) as file:
             return can_be_split(file)

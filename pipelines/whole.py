@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Sequence
+from io import FileIO
 from typing import Any
 
-from pipelines.lease import check_writable, leased
+from pipelines.lease import Owner, check_writable, leased, this_process, why
 from pipelines.local import end_with_workers
 from pipelines.places import check_place
 from schemas.errors import RunError
@@ -39,7 +41,7 @@ def locked(out: str) -> Iterator[None]:
     path = os.path.join(out, ".lock")
     try:
         os.makedirs(out, exist_ok=True)
-        lock = open(path, "w")
+        lock = open(path, "a+b", buffering=0)  # not yet emptied: it may be another run's
     except OSError as error:
         raise RunError(f"--output {out}: {error.strerror}. Choose a folder that you may write to.") from error
     with lock:
@@ -48,7 +50,28 @@ def locked(out: str) -> Iterator[None]:
         except OSError:
             raise RunError(f"--output {out}: another run is writing here. Wait, or give another --output.") from None
         files.clear_temporaries(out)
+        with _said(lock):
+            yield
+
+
+@contextlib.contextmanager
+def _said(lock: FileIO) -> Iterator[None]:
+    """Writes into a local lock who holds it, and in the end how it went, for `pipelines.status`: the lock itself is the
+    operating system's."""
+    owner = this_process()
+
+    def say(owner: Owner) -> None:
+        with contextlib.suppress(OSError):  # a full disk is told by what the run itself writes
+            lock.truncate(0)  # opened for appending: what is written goes to the end, which is now the start
+            lock.write(owner.to_bytes())
+
+    say(owner)
+    try:
         yield
+    except BaseException as error:
+        say(dataclasses.replace(owner, released=True, failed=why(error)))
+        raise
+    say(dataclasses.replace(owner, released=True))
 
 
 def _give_up(message: str) -> None:

@@ -36,6 +36,7 @@ class StageCost:
     stage: str
     documents: int
     bytes_in: int
+    bytes_out: int
     parts: int
     measured: int
     kept: int
@@ -78,12 +79,19 @@ def cost_of(out: str, manifest: Manifest) -> StageCost:
     counts, everything = manifest.counts, found + more
     return StageCost(
         stage=manifest.stage, documents=counts.went_out if manifest.stage == INGEST.name else counts.came_in,
-        bytes_in=sum(p.input_bytes for p in manifest.parts), parts=len(manifest.parts), measured=measured,
+        bytes_in=sum(p.input_bytes for p in manifest.parts), bytes_out=_written(manifest),
+        parts=len(manifest.parts), measured=measured,
         kept=len(kept), kept_cpu_s=sum(c.cpu_s for c in kept), launch=launch,
         parts_cpu_s=sum(p.cost.cpu_s for p in everything),
         peak_rss_bytes=max([0, *(p.cost.peak_rss_bytes for p in everything)]),
         slowest=tuple(sorted(everything, key=lambda p: (-p.cost.wall_s, p.cost.part))[:SLOWEST]),
     )
+
+
+def _written(manifest: Manifest) -> int:
+    """Bytes of all files of a stage, each once: of encode a part's shards are among the stage's own too."""
+    outputs = {o.path: o.bytes for part in manifest.parts for o in part.outputs.values()}
+    return sum((outputs | {o.path: o.bytes for o in manifest.outputs.values()}).values())
 
 
 def _cost(where: str) -> metrics.PartMetrics | None:

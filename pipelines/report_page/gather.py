@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pipelines.planning.made import planned_stages
+from pipelines.planning.timing import StageEstimate
 from pipelines.report_page import clusters, compression, costs, facts, histograms, samples, yields
 from pipelines.report_page.reading import Reader, whole_file
 from pipelines.run import needed
@@ -42,6 +44,7 @@ class Found:
     dead_samples: dict[str, list[samples.Row]]
     clusters: clusters.Shown
     costs: tuple[costs.StageCost, ...]
+    plan: dict[str, StageEstimate]
     yields: tuple[yields.Yield, ...]
     alarms: tuple[str, ...]
     densities: tuple[compression.Density, ...]
@@ -102,7 +105,8 @@ def gather(out: str) -> Found:
     return Found(
         settings=settings, ingest=ingest, dedupe=dedupe, sieve=sieve, tokenizer=tokenizer, encode=encode,
         shards=_shards(out, encode), learnt=_learnt(out, tokenizer), rule_sets=rule_sets,
-        arrived=arrived, kept=kept_sums, parts=parts, costs=tuple(spent), yields=yielded, densities=densities,
+        arrived=arrived, kept=kept_sums, parts=parts, costs=tuple(spent), plan=planned_stages(out),
+        yields=yielded, densities=densities,
         alarms=tuple(yields.alarms(yielded, arrived=arrived, kept=kept_sums)), spreads=spread,
         kept_samples=samples.kept(reader, parts=kept_parts, clean=clean),
         dropped_samples=samples.dropped(

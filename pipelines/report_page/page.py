@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from pipelines.report_page import compression, costs, differences, examples, overview, reference, spread, yields
+from pipelines.report_page import (
+    compression,
+    costs,
+    differences,
+    examples,
+    overview,
+    planned,
+    reference,
+    spread,
+    yields,
+)
 from pipelines.report_page.gather import Found
 from pipelines.report_page.markup import Html, join, tag
 from pipelines.report_page.style import STYLE
@@ -30,7 +40,7 @@ def page(found: Found) -> bytes:
         ("tokenizer", "Tokenizer", join(reference.tokenizer(found), compression.section(found.densities))),
         ("shards", "Shards", reference.shards(found)),
         ("signals", "What the signals mean", reference.signals()),
-        ("cost", "Where the time went", costs.section(found.costs)),
+        ("cost", "Where the time went", join(costs.section(found.costs), planned.section(found.plan, found.costs))),
         ("settings", "Settings and libraries", reference.settings(found)),
     ]
     links = [tag("a", {"href": f"#{name}"}, title.split(":")[0]) for name, title, _ in sections]

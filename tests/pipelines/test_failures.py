@@ -87,9 +87,9 @@ def mounted(folder: Path, options: str) -> bool:
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 96 KiB; needs the right to mount one."""
+    """A file system of 108 KiB; needs the right to mount one."""
     folder = tmp_path / "disk"
-    if not mounted(folder, "size=96k"):
+    if not mounted(folder, "size=108k"):
         pytest.skip(NO_MOUNT)
     yield folder
     subprocess.run(["umount", str(folder)], check=True)

@@ -1,21 +1,31 @@
 from __future__ import annotations
 
+import argparse
 from dataclasses import fields
 
 import pytest
-from apache_beam.options.pipeline_options import DirectOptions, FlinkRunnerOptions, StandardOptions, WorkerOptions
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    FlinkRunnerOptions,
+    PipelineOptions,
+    StandardOptions,
+    WorkerOptions,
+)
 
-from pipelines.options import Options, parse
+from pipelines.options import Options, _parser, parse
 from pipelines.reach import Reach
 from schemas.errors import RunError
 
 HELP = """\
 usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output OUT [--recipe NAME]
                                  [--runner RUNNER] [--workers N] [--batch-rows N] [--part-bytes N]
-                                 [--takedown FILE] [--language-model PATH] [--cc-base BASE]
+                                 [--takedown FILE] [--language-model PATH] [--log-format {text,json}]
+                                 [--dry-run] [--rates FILE] [--sample MB] [--prices FILE.toml]
+                                 [--price-region NAME] [--storage-months N] [--max-cost X]
+                                 [--machine-cores N] [--machine-memory GIB] [--json] [--cc-base BASE]
                                  [--wiki-base BASE] [--limit-files N] [--sample-files N]
-                                 [--tolerate-missing] [--requests-per-second N]
-                                 [--cache FOLDER] [--allow-http]
+                                 [--tolerate-missing] [--requests-per-second N] [--cache FOLDER]
+                                 [--allow-http]
 
 What it does.
 
@@ -45,13 +55,16 @@ options:
                         times
   --language-model PATH
                         lid.176.ftz; found or fetched when not given
+  --log-format {text,json}
+                        what is said on stderr, a line a minute where that is no terminal: as text, or
+                        each line as JSON
   --cc-base BASE        where crawl-data/ lies for cc:SNAPSHOT, and what an index names: an address,
                         s3://commoncrawl/ or a folder (default https://data.commoncrawl.org/)
   --wiki-base BASE      where DB/DATE/ lies for wiki:DB/DATE: an address, a bucket or a folder (default
                         https://dumps.wikimedia.org/)
   --limit-files N       only the first N files of each cc:SNAPSHOT
-  --sample-files N      only N files of each cc:SNAPSHOT, by a hash of their names: the same ones each time,
-                        and among those of a larger N
+  --sample-files N      only N files of each cc:SNAPSHOT, by a hash of their names: the same ones each
+                        time, and among those of a larger N
   --tolerate-missing    an input that cannot be had, after all tries, becomes a dead letter instead of the
                         run's end; a later run without this tries it again
   --requests-per-second N
@@ -59,6 +72,22 @@ options:
   --cache FOLDER        keep files of https:// in this folder of each machine, whole and by version, for
                         other runs; nothing clears it
   --allow-http          take http:// addresses of other machines too
+
+the plan:
+  --dry-run             print the plan, as pipelines.plan does, and end
+  --rates FILE          rates of earlier runs, which pipelines.plan --measure writes (default: those in
+                        the repository)
+  --sample MB           first read about so many megabytes of each source, from all over it, for what its
+                        own pages become and cost: much closer than rates of other pages (default 0)
+  --prices FILE.toml    what cores, shuffle, storage and egress cost, by region:
+                        deploy/prices.example.toml
+  --price-region NAME   the region in --prices, where it has several
+  --storage-months N    how long the output is kept (default 1)
+  --max-cost X          refuse a run whose high estimate costs more, before any worker starts; needs
+                        --prices
+  --machine-cores N     cores of a machine (default: this one's)
+  --machine-memory GIB  its memory in GiB (default: this one's)
+  --json                print the plan as JSON
 
 Other options go to Beam: --project, --temp_location, --flink_master, …
 Finished parts and stages are kept: run the same command again after anything went wrong.
@@ -83,7 +112,7 @@ def test_help_tells_every_option_and_has_not_drifted(capsys: pytest.CaptureFixtu
         parse(["--help"], command="clean", about="What it does.", needs_input=True)
     told = capsys.readouterr().out
     assert told.split() == HELP.split(), "but for where lines break, which is the terminal's and Python's"
-    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local", "reach", "replay"}
+    ours = {f.name for f in fields(Options)} - {"inputs", "beam", "local", "reach", "plan", "replay"}
     ours |= {f.name for f in fields(Reach)} - {"network"}
     assert all(f"--{name.replace('_', '-')} " in told for name in ours | {"input", "runner"})
     with pytest.raises(SystemExit):
@@ -92,6 +121,17 @@ def test_help_tells_every_option_and_has_not_drifted(capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         parse(["--help"], command="filter", about="", needs_input=False)
     assert "--input" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["clean", "plan", "ingest", "filter"])
+def test_no_option_of_ours_hides_one_of_beam(command: str) -> None:
+    """As --region would, which Dataflow needs."""
+    beam = argparse.ArgumentParser(add_help=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(beam)
+    ours = _parser(command=command, about="", needs_input=command != "filter")
+    known, taken = ({o for a in p._actions for o in a.option_strings} for p in (beam, ours))
+    assert taken & known == {"--runner"}
 
 
 def test_defaults_and_everything_given() -> None:

@@ -1,0 +1,78 @@
+"""Of which kind the inputs are, such as `warc.gz`: a few files of each ending are looked into, and tell of the rest."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from pipelines.inputs import InputFile
+from schemas.errors import RunError
+from transforms.beam import files
+from transforms.inflate import Inflated
+from transforms.ranges import format_of
+
+LOOKED_INTO = 4
+"""Files of each source and ending: a crawl's hundred thousand are alike."""
+CHOSEN = "warc.gz"
+"""What the records are of that an index chose."""
+UNKNOWN = "unknown"
+"""A file of no format that we read: one dead letter."""
+_HEAD = 1 << 16
+_PACKED = {None: "", "gzip": ".gz", "bzip2": ".bz2", "zstd": ".zst"}
+_NAMES = (
+    (re.compile(r"\.warc\.wet\b"), "wet"), (re.compile(r"\.warc\b"), "warc"), (re.compile(r"\.parquet$"), "parquet"),
+    (re.compile(r"\.(jsonl|ndjson|json)\b"), "jsonl"), (re.compile(r"\.xml\b"), "wikipedia"),
+)
+_ENDINGS = re.compile(r"(?:\.[a-z][a-z0-9]{0,9}){1,3}$")
+
+
+def kinds_of(found: Sequence[InputFile]) -> list[str]:
+    """The kind of each file. Files on this machine are looked into, of others only the names, where these tell."""
+    groups: dict[tuple[str, str], list[InputFile]] = {}
+    for file in found:
+        groups.setdefault(_group(file), []).append(file)
+    known = {group: _kind_of_group(of) for group, of in groups.items()}
+    return [known[_group(file)] for file in found]
+
+
+def _group(file: InputFile) -> tuple[str, str]:
+    ending = _ENDINGS.search(file.name.lower())
+    return file.source, ending[0] if ending else ""
+
+
+def _kind_of_group(of: list[InputFile]) -> str:
+    step = max(1, len(of) // LOOKED_INTO)
+    kinds = Counter(kind_of(file.found.path, file.name) for file in of[::step][:LOOKED_INTO])
+    return kinds.most_common(1)[0][0]
+
+
+def kind_of(path: str, name: str) -> str:
+    """By the content of a local file, else by the name, and where that does not tell, by the content if it can be had
+    with no more than one request."""
+    named = kind_by_name(name)
+    if (named and not files.is_local(path)) or path.startswith(("http:", "https:")):
+        return named or UNKNOWN
+    try:
+        with files.open_read(path) as raw:
+            kind, packed = format_of(raw)
+            if kind == "warc" and _is_wet(raw):
+                kind = "wet"
+    except (OSError, RunError):  # ingest will say so, where it matters
+        return named or UNKNOWN
+    return f"{kind}{_PACKED[packed]}" if kind else UNKNOWN
+
+
+def _is_wet(raw: io.BufferedIOBase) -> bool:  # type: ignore[override]
+    """WET files are WARCs of `conversion` records after the first."""
+    raw.seek(0)
+    return b"\r\nWARC-Type: conversion\r\n" in io.BufferedReader(Inflated(raw), _HEAD).read(_HEAD)  # type: ignore[arg-type]
+
+
+def kind_by_name(name: str) -> str | None:
+    """What a file's name says, None if it does not."""
+    low = name.lower()
+    packed = next((p for p in (".gz", ".bz2", ".zst") if low.endswith(p)), "")
+    kind = next((kind for pattern, kind in _NAMES if pattern.search(low)), None)
+    return f"{kind}{packed}" if kind else None
