@@ -170,7 +170,8 @@ WET = WARC + b"WARC/1.0\r\nWARC-Type: conversion\r\nContent-Length: 0\r\n\r\n\r\
 
 
 @pytest.mark.parametrize(("content", "kind"), [
-    (WARC, "warc"), (gzip.compress(WARC, mtime=0), "warc.gz"), (gzip.compress(WET, mtime=0), "wet.gz"), (b'{"text": "x"}\n', "jsonl"),
+    (WARC, "warc"), (gzip.compress(WARC, mtime=0), "warc.gz"), (gzip.compress(WET, mtime=0), "wet.gz"),
+    (b'{"text": "x"}\n', "jsonl"),
     (b"PAR1", "parquet"), (b"hello", "unknown"), (b"", "unknown"), (b'<mediawiki xml:lang="en">', "wikipedia"),
 ])
 def test_a_local_file_is_known_by_its_content(tmp_path, content, kind):
