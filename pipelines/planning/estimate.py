@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -178,9 +179,12 @@ def _share(group: Group) -> float:
 
 def _counts(group: Group, rates: KindRates, of: Volume, sampled: float) -> Spread:
     """Bytes of the counts of a group's parts, each of which has its own share of distinct pre-tokens."""
-    if not group.bytes:
+    if not (whole := group.bytes):
         return ZERO
-    return total(_power(of.kept_text.times(sampled * size / group.bytes), rates.count_out) for size in group.sizes)
+    return total(
+        _power(of.kept_text.times(sampled * size / whole), rates.count_out).times(parts)
+        for size, parts in Counter(group.sizes).items()
+    )
 
 
 def _power(units: Spread, rate: Spread) -> Spread:
