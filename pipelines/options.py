@@ -97,7 +97,7 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
                  "the source, a component of the training mixture (default web); RECIPE applies to this source. "
                  "PATTERN may also be https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE",
         )
-    parser.set_defaults(replay=None)
+    parser.set_defaults(input=None, replay=None)
     if command == "ingest":
         parser.add_argument(
             "--replay", metavar="OUT/dead_letters",
