@@ -6,6 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 DEMO ?= demo-out
 ENGINE_TESTS ?= engines and not slow
+TEST_WORKERS ?= 2
 
 .PHONY: demo demo-train test test-all test-airflow test-gcs test-dataflow test-prism test-flink test-spark lint bench bench-peers image-root \
   clean-demo env
@@ -37,7 +38,7 @@ $(DEMO)/run/shards/manifest.json:
 
 test: $(VENV)/.test lint
 	@$(RUN) -m pipelines.models > /dev/null
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 test-all: $(VENV)/.test lint
 	@$(RUN) -m pipelines.models > /dev/null

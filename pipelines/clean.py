@@ -20,6 +20,7 @@ from pipelines.filter import sieve
 from pipelines.ingest import ingest, prepare
 from pipelines.inputs import InputFile
 from pipelines.options import Options, parse
+from pipelines.removed import account, settled
 from pipelines.report import report
 from pipelines.report_page.markup import size
 from pipelines.retention import SAMPLED, GoneError, forget_removed, mark_removed, removed, sweep_removed
@@ -50,26 +51,32 @@ def stages(options: Options, settings: Settings, found: list[InputFile]) -> list
     """The manifests of all stages. Where one must run and reads what --keep removed, that is made again first."""
     while True:
         try:
-            return [
-                ingest(options, settings, found),
-                dedupe(options, settings),
-                sieve(options, settings),
-                tokenizer(options, settings),
-                encode(options, settings),
-            ]
+            return [ingest(options, settings, found), *later_stages(options, settings)]
         except GoneError as gone:
             say(str(gone))
             forget_removed(options.output, gone.stages)
 
 
+def later_stages(options: Options, settings: Settings) -> list[Manifest]:
+    return [
+        dedupe(options, settings), sieve(options, settings), tokenizer(options, settings), encode(options, settings)
+    ]
+
+
+def after_ingest(options: Options, settings: Settings, ingested: Manifest) -> None:
+    """All later stages, and what is said of the run as a whole."""
+    finish(options, [ingested, *later_stages(options, settings)])
+
+
 def finish(options: Options, manifests: list[Manifest]) -> None:
     """The manifest of the whole and the report, unless nothing has changed; then goes what --keep does not name."""
-    out = options.output
-    if is_unchanged(out, manifests):
+    out, takedown = options.output, account(options.output)
+    if is_unchanged(out, manifests, takedown=takedown):
         telling.nothing_to_do()
         say(f"{'clean':9} nothing to do: these inputs and this recipe are complete here")
     else:
-        write_whole(out, manifests)
+        write_whole(out, manifests, takedown=takedown)
+        settled(out)
         lacking = [stage.folder for stage in SAMPLED if stage.name in removed(out)]
         if lacking:
             say(f"{'report':9} not made: it shows samples of {lacking[0]}/, which --keep removed")
@@ -77,7 +84,7 @@ def finish(options: Options, manifests: list[Manifest]) -> None:
             report(out)
     going = mark_removed(out, options.keep, manifests) if options.keep else []
     if going:
-        write_whole(out, manifests)
+        write_whole(out, manifests, takedown=takedown)
         number, n = sweep_removed(out, going)
         folders = ", ".join(f"{BY_NAME[m.stage].folder}/" for m in going)
         whole = INGEST.name in removed(out)

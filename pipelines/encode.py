@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import apache_beam as beam
 
 from pipelines.fingerprints import library_versions, stage_fingerprint
+from pipelines.listed import Pin, before, encoded, pinned
 from pipelines.options import Options, parse
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
@@ -30,37 +31,51 @@ def run(argv: Sequence[str] | None) -> None:
 
 def encode(options: Options, settings: Settings) -> Manifest:
     clean, learnt = needed(options.output, FILTER), needed(options.output, TOKENIZER)
+    pin = pinned(options.output, settings)
+    known, found = pin.languages if pin else (), clean.tallies.get("language", {})
     process = EncodePart(
         out=options.output, encode=settings.recipe.encode, tokenizer=learnt.outputs["tokenizer"],
-        sources=tuple(sorted({r.source for r in clean.parts})), languages=tuple(clean.tallies.get("language", {})),
-        batch_rows=options.batch_rows,
+        sources=tuple(sorted({r.source for r in clean.parts})),
+        languages=(*known, *(language for language in found if language not in known)), batch_rows=options.batch_rows,
     )
 
     def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
         records = plan | ProcessParts(options.output, process)
         records | WriteManifest(options.output, blank, records | WriteShardManifest(process))
 
-    return run_stage(options, work(process, clean), graph)
+    return run_stage(options, work(process, clean, pin, before(options.output)), graph)
 
 
-def work(process: EncodePart, clean: Manifest) -> Work:
-    """One part a group of clean parts of a source: a shard in each split."""
+def work(process: EncodePart, clean: Manifest, pin: Pin | None = None, old: tuple[str, Manifest] | None = None) -> Work:
+    """One part a group of clean parts of a source: a shard in each split. With `pin` the groups are its; parts of `old`
+    say before they are made anew which of their rows had something that is no longer there."""
     how = dataclasses.asdict(process.encode)
     whole = [how, process.tokenizer.xxh3, process.sources, process.languages, stage_fingerprint(CODE)]
     parts = []
+    replaced = {r.part: r for r in old[1].parts} if old and pin else {}
     for source in process.sources:
         records = [r for r in clean.parts if r.source == source]
-        for shard, group in enumerate(groups(records, process.encode.shard_text_bytes)):
+        cut = groups(records, process.encode.shard_text_bytes)
+        for shard, group in enumerate(_pinned_groups(records, pin.groups[source]) if pin else cut):
             outputs = [dataclasses.asdict(r.outputs["clean"]) for r in group]
             name = f"{source}-{shard:05d}"
+            holds = [[o["path"], encoded(r)] for o, r in zip(outputs, group, strict=True)]
+            key = fingerprint([name, holds, whole])
+            record = replaced.get(name)
+            was = {"replaces": dataclasses.asdict(record)} if record and record.plan_key != key else {}
             parts.append(
                 PlannedPart(
                     stage=ENCODE.name, part=name, source=source, name=f"{len(group)} clean parts from {group[0].name}",
-                    plan_key=fingerprint([name, outputs, whole]), number=len(parts),
-                    size=sum(o["bytes"] for o in outputs), work={"clean": outputs, "shard": shard},
+                    plan_key=key, number=len(parts),
+                    size=sum(o["bytes"] for o in outputs), work={"clean": outputs, "shard": shard, **was},
                 )
             )
     return Work(stage=ENCODE, parts=parts, settings=whole, libraries=library_versions(CODE), recipes={"encode": how})
+
+
+def _pinned_groups(records: Sequence[PartRecord], named: list[list[str]]) -> Iterator[list[PartRecord]]:
+    of = {r.part: r for r in records}
+    yield from ([of[part] for part in group] for group in named)
 
 
 def groups(records: Sequence[PartRecord], text_bytes: int) -> Iterator[list[PartRecord]]:

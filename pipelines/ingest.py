@@ -9,22 +9,26 @@ import apache_beam as beam
 
 from pipelines.dataflow import check_launch
 from pipelines.fingerprints import extractor_versions, library_versions, stage_fingerprint
-from pipelines.inputs import InputFile, list_files, parse_input
+from pipelines.inputs import InputFile, check_recipes, list_files, parse_input
+from pipelines.listed import adopt, with_list
 from pipelines.models import language_model_path
 from pipelines.options import Options, parse
 from pipelines.reach import NEAR, Reach
 from pipelines.recipes import WEB_EN, recipe_named
 from pipelines.replay import Letters, letters_of
 from pipelines.run import Work, forget_from, main, run_stage
+from pipelines.selection import Chosen, is_selection, parse_selection, select
 from pipelines.settings import Settings, check_output, write_settings
 from pipelines.spans import Span, spans_of
 from pipelines.whole import locked
+from schemas.errors import RunError
 from schemas.records import Manifest
 from schemas.stages import INGEST
 from transforms.beam import files
 from transforms.beam.ingest import MISSING, IngestPart
 from transforms.beam.lists import url_lists
 from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest, record_path
+from transforms.beam.takedowns import read_listed
 from transforms.identity import fingerprint, part_name
 from transforms.language import MODEL_SHA256
 
@@ -33,7 +37,8 @@ CODE = "transforms.beam.ingest"
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="ingest", about=__doc__, needs_input=True)
-    check_launch(options, stages=1)  # before the lock, which is already a request to the store
+    selects = any(is_selection(parse_input(text)) for text in options.inputs)
+    check_launch(options, stages=2 if selects else 1)  # before the lock, which is already a request to the store
     with locked(options.output):
         if options.replay:
             settings, planned = prepare_replay(options)
@@ -48,14 +53,18 @@ def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
     check_output(options.output)
     recipe = recipe_named(options.recipe) if options.recipe else WEB_EN
     inputs = [parse_input(text) for text in options.inputs]
+    check_recipes(inputs)
     named = {i.source: recipe_named(i.recipe) for i in inputs if i.recipe}
-    found = list_files(inputs, output=options.output, reach=options.reach)
-    sources = {f.source: named.get(f.source, recipe) for f in found}
+    selections = [parse_selection(i) for i in inputs if is_selection(i)]
+    files_of = [i for i in inputs if not is_selection(i)]
+    found = list_files(files_of, output=options.output, reach=options.reach)
+    sources = {s: named.get(s, recipe) for s in sorted({f.source for f in (*found, *selections)})}
     settings = Settings(recipe=recipe, sources=sources, part_bytes=options.part_bytes)
     for chosen in sources.values():
         extractor_versions(chosen.extract.extractor)
     for source, digest in settings.list_digests().items():
         url_lists(settings.sources[source].urls, digest)
+    adopt(options.output, options.takedown)
     write_settings(options.output, settings)
     return settings, found
 
@@ -67,15 +76,19 @@ def prepare_replay(options: Options) -> tuple[Settings, Work]:
         options.replay or "", output=options.output, recipe=options.recipe, reach=options.reach
     )
     planned = replay_work(settings, letters)
+    adopt(options.output, options.takedown, under=letters[0].out)
     write_settings(options.output, settings)
     return settings, planned
 
 
 def ingest(options: Options, settings: Settings, found: list[InputFile]) -> Manifest:
-    return run_ingest(options, settings, work(settings, found, reach=options.reach))
+    """With what is chosen by an index, which is a stage before this one."""
+    chosen = select(options)
+    return run_ingest(options, settings, work(settings, found, reach=options.reach, chosen=chosen))
 
 
 def run_ingest(options: Options, settings: Settings, planned: Work) -> Manifest:
+    planned = dataclasses.replace(planned, parts=with_list(planned.parts, read_listed(options.output)))
     process = IngestPart(
         out=options.output,
         extracts={source: recipe.extract for source, recipe in settings.sources.items()},
@@ -102,13 +115,23 @@ def _forget_missing(out: str, manifest: Manifest) -> None:
             files.remove(record_path(out, INGEST.name, record.part))
 
 
-def work(settings: Settings, found: list[InputFile], *, reach: Reach = NEAR) -> Work:
-    """One part a file, or several of a large one, in order of their names, which no other input can change."""
+def work(
+    settings: Settings, found: list[InputFile], *, reach: Reach = NEAR, chosen: Sequence[Chosen] = ()
+) -> Work:
+    """One part a file, or several of a large one, in order of their names, which no other input can change; and those
+    of records that are chosen by an index. Raises RunError where a source has a file both whole and in part."""
+    whole = {(file.source, file.name) for file in found}
+    twice = next(((c.source, n) for c in chosen for n in c.names if (c.source, n) in whole), None)
+    if twice:
+        raise RunError(
+            f"--input: {twice[1]} of source {twice[0]!r} would be read whole, and by its index. Leave one of them out, "
+            "or give it a source of its own: --input NAME=PATTERN"
+        )
     spans = spans_of(
         found, part_bytes=settings.part_bytes, network=reach.network, tolerate_missing=reach.tolerate_missing
     )
     parts = [_part(settings, file, span) for file, of_file in zip(found, spans, strict=True) for span in of_file]
-    return _work(settings, parts)
+    return work_of(settings, parts + [_chosen_part(settings, one, reach) for one in chosen])
 
 
 def replay_work(settings: Settings, letters: list[Letters]) -> Work:
@@ -123,10 +146,11 @@ def replay_work(settings: Settings, letters: list[Letters]) -> Work:
         key = fingerprint(["replay", part.plan_key, one.output.content])
         place = {"path": part.work["path"], "identity": part.work["identity"], "letters": found}
         parts.append(dataclasses.replace(part, plan_key=key, size=one.lost, work=place))
-    return _work(settings, parts)
+    return work_of(settings, parts)
 
 
-def _work(settings: Settings, parts: list[PlannedPart]) -> Work:
+def work_of(settings: Settings, parts: list[PlannedPart]) -> Work:
+    """The stage's work on parts that are planned already."""
     parts = [dataclasses.replace(p, number=k) for k, p in enumerate(sorted(parts, key=lambda p: p.part))]
     libraries = dict(library_versions(CODE))
     for recipe in settings.sources.values():
@@ -137,12 +161,29 @@ def _work(settings: Settings, parts: list[PlannedPart]) -> Work:
     )
 
 
-def _part(settings: Settings, file: InputFile, span: Span | None) -> PlannedPart:
+def _chosen_part(settings: Settings, chosen: Chosen, reach: Reach) -> PlannedPart:
+    """Its archives are not looked at: what is read of them depends on the index, which has told their records' places.
+    A crawl's archives do not change."""
+    first, last = chosen.names[0], chosen.names[-1]
+    key = _key(settings, chosen.source, [first, last, chosen.contents])
+    return PlannedPart(
+        stage=INGEST.name, part=part_name(source=chosen.source, file=f"{first}\0{last}"), plan_key=fingerprint(key),
+        source=chosen.source, name=chosen.name, number=0, size=chosen.bytes,
+        work={"base": reach.cc_base, "first": first, "last": last},
+    )
+
+
+def _key(settings: Settings, source: str, read: list[str]) -> list[object]:
+    """What a part depends on that reads `read`."""
     dedupe = settings.recipe.dedupe
     signature = [dedupe.ngram, dedupe.bands, dedupe.rows, dedupe.seed]
-    extract = dataclasses.asdict(settings.sources[file.source].extract)
+    extract = dataclasses.asdict(settings.sources[source].extract)
     code = [stage_fingerprint(CODE), extractor_versions(extract["extractor"])]
-    key = [file.source, file.name, file.found.identity, extract, signature, MODEL_SHA256, code]
+    return [source, *read, extract, signature, MODEL_SHA256, code]
+
+
+def _part(settings: Settings, file: InputFile, span: Span | None) -> PlannedPart:
+    key = _key(settings, file.source, [file.name, file.found.identity])
     return PlannedPart(
         stage=INGEST.name, part=part_name(source=file.source, file=file.name, span=span),
         plan_key=fingerprint([*key, *(span or ()), *([file.digest] if file.digest else [])]),

@@ -63,7 +63,7 @@ def list_files(inputs: list[Input], *, output: str | None = None, reach: Reach =
     names them, and what lies below `output`. Raises RunError where a pattern matches nothing, a local file cannot be
     opened, two inputs give a source different recipes, two files have the same source and logical name, or one file
     would be in a source twice; and where a file that is named, not found, is not there, unless `reach` bears that."""
-    _check_recipes(inputs)
+    check_recipes(inputs)
     found: dict[tuple[str, str], InputFile] = {}
     names: dict[tuple[str, str], str] = {}
     for given in inputs:
@@ -85,7 +85,8 @@ def list_files(inputs: list[Input], *, output: str | None = None, reach: Reach =
     return [found[key] for key in sorted(found)]
 
 
-def _check_recipes(inputs: list[Input]) -> None:
+def check_recipes(inputs: list[Input]) -> None:
+    """Raises RunError if a source is given two."""
     for source in sorted({i.source for i in inputs}):
         recipes = sorted({i.recipe for i in inputs if i.source == source and i.recipe})
         if len(recipes) > 1:
@@ -115,7 +116,7 @@ def _of_list(path: str, output: str | None, reach: Reach) -> list[tuple[str, fil
     lines = [line for line in read_lines(path, reach=reach) if not line.startswith("#")]
     if not lines:
         raise RunError(f"--input @{path}: names no file. Write a path or an address on each line.")
-    if any(line.startswith(("@", "cc:", "wiki:")) for line in lines):
+    if any(line.startswith(("@", "cc:", "wiki:", "cc-index:", "cdxj:")) for line in lines):
         raise RunError(f"--input @{path}: holds a line that starts with @, cc: or wiki:. Give that as an --input.")
     for line in filter(is_web, lines):
         check(line, network=reach.network)

@@ -43,6 +43,7 @@ class Options:
     """Folders of stages whose data stays; None: all."""
     gc: str | None = None
     """What becomes of files that no manifest names: "remove", "list", or None: nothing."""
+    takedown: tuple[str, ...] = ()
 
 
 def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: bool) -> Options:
@@ -77,7 +78,8 @@ def _parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input:
         workers=ours.workers, batch_rows=ours.batch_rows, part_bytes=ours.part_bytes,
         language_model=ours.language_model, local=local,
         beam=PipelineOptions(_beam_arguments(ours.runner, ours.workers, local=local) + rest),
-        reach=reach_of(ours) if needs_input else NEAR, keep=kept_folders(ours.keep), gc=ours.gc,
+        reach=reach_of(ours) if needs_input else NEAR, takedown=tuple(ours.takedown or ()),
+        keep=kept_folders(ours.keep), gc=ours.gc,
     )
 
 
@@ -95,7 +97,10 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
             help="files to read: a path, a quoted glob or a folder, of WARC, WET, ARC, JSON lines or Parquet, gzip, "
                  "zstd or plain, told by their content; hidden files are left out; may be given several times. NAME is "
                  "the source, a component of the training mixture (default web); RECIPE applies to this source. "
-                 "PATTERN may also be https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE",
+                 "PATTERN may also be https://…, @FILE (such paths, one a line), cc:SNAPSHOT[/wet], wiki:DB/DATE, or "
+                 "records chosen by an index: cc-index:SNAPSHOT[/cdxj]?FILTERS or cdxj:PATTERN?FILTERS, where FILTERS "
+                 "are joined by & out of languages=, domain=, tld=, mime=, status=, from=, to= (YYYYMMDD), each with "
+                 "values joined by commas, and url= (with *)",
         )
     parser.set_defaults(input=None, replay=None)
     if command == "ingest":
@@ -127,6 +132,14 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
             "--part-bytes", type=int, metavar="N",
             help=f"larger files are split into parts of at most N bytes where their format allows it (default "
                  f"{PART_BYTES}, 1 GiB); other parts mean other files and another order of the same documents",
+        )
+    parser.set_defaults(takedown=None)
+    if needs_input or command == "takedown":
+        parser.add_argument(
+            "--takedown" if needs_input else "--list", dest="takedown", action="append", metavar="FILE",
+            help="documents that must go, one a line: a document's id, an http or https address, or a domain with all "
+                 "below it; # begins a remark. Their text is written nowhere. The list is added to that of OUT, which "
+                 "holds for every later run there; may be given several times",
         )
     parser.add_argument("--language-model", metavar="PATH", help="lid.176.ftz; found or fetched when not given")
     if needs_input:

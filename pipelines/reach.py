@@ -36,7 +36,8 @@ NEAR = Reach()
 def add_reach(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cc-base", default=CC_BASE, metavar="BASE",
-        help=f"where crawl-data/ lies for cc:SNAPSHOT: an address, s3://commoncrawl/ or a folder (default {CC_BASE})",
+        help="where crawl-data/ lies for cc:SNAPSHOT, and what an index names: an address, s3://commoncrawl/ or a "
+             f"folder (default {CC_BASE})",
     )
     parser.add_argument(
         "--wiki-base", default=WIKI_BASE, metavar="BASE",

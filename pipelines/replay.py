@@ -56,6 +56,11 @@ def letters_of(given: str, *, output: str, recipe: str | None, reach: Reach = NE
     for record in manifest.parts:
         if sum(record.counts.dead_letters.values()):
             part = planned.get((record.part, record.plan_key))
+            if part is not None and "first" in part.work:
+                raise RunError(
+                    f"--replay {given}: {record.name} was read by an index. Run the command that read it "
+                    "again: what was missing is tried again, and so is everything by another winnow."
+                )
             if part is None or "letters" in part.work:
                 raise RunError(
                     f"{plan_path(out, INGEST)}: does not say where {record.name} is. Replay the dead letters of the "

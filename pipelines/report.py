@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.options import parse
+from pipelines.removed import account
 from pipelines.report_page.gather import gather
 from pipelines.report_page.markup import size
 from pipelines.report_page.page import page
@@ -25,7 +26,8 @@ def run(argv: Sequence[str] | None) -> None:
     read_settings(options.output)  # before the lock, which would make the folder
     with locked(options.output):
         report(options.output)
-        write_whole(options.output, [needed(options.output, stage) for stage in STAGES])
+        manifests = [needed(options.output, stage) for stage in STAGES]
+        write_whole(options.output, manifests, takedown=account(options.output))
 
 
 def report(out: str) -> None:

@@ -93,7 +93,7 @@ def data_of(manifest: Manifest) -> list[Output]:
 def check_reads(out: str, stage: Stage) -> None:
     """Raises GoneError where a stage that must run reads what was removed."""
     gone = removed(out)
-    stages = tuple(read for read in READS[stage.name] if read.name in gone)
+    stages = tuple(read for read in READS.get(stage.name, ()) if read.name in gone)
     if stages:
         folders = " and ".join(f"{s.folder}/" for s in stages)
         raise GoneError(

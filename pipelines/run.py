@@ -26,7 +26,7 @@ from pipelines.settings import check_version
 from pipelines.watch import shown
 from schemas.errors import RunError
 from schemas.records import ConservationError, Manifest, manifest_from_json
-from schemas.stages import ENCODE, STAGES, Stage
+from schemas.stages import ENCODE, SELECT, STAGES, Stage
 from transforms.beam import files
 from transforms.beam.handshake import code_version
 from transforms.beam.parts import PlannedPart, manifest_path, plan_path, write_plan
@@ -170,10 +170,11 @@ def forget_from(out: str, stage: Stage) -> None:
     """Removes the manifests of a stage and of every later one: what they promise is no longer so."""
     for name in ("manifest.json", "report.html"):
         files.remove(files.join(out, name))
-    for later in reversed(STAGES[STAGES.index(stage) :]):
+    stages = (SELECT, *STAGES)
+    for later in reversed(stages[stages.index(stage) :]):
         files.remove(manifest_path(out, later))
     files.remove(files.join(out, ENCODE.folder, "manifest.json"))  # the trainer's: what it names may change now
-    forget_removed(out, STAGES[STAGES.index(stage) :])
+    forget_removed(out, stages[stages.index(stage) :])
 
 
 @contextlib.contextmanager

@@ -28,11 +28,12 @@ class Settings:
 
     def rules(self) -> dict[str, object]:
         """What decides, source by source, who passes: languages, rules and, where there are any, the digest of the
-        lists of addresses. Raises RunError if a list cannot be read."""
+        lists of addresses, and the directives that are respected. Raises RunError if a list cannot be read."""
         digests = self.list_digests()
         return {
             source: [list(recipe.languages), [dataclasses.asdict(rule) for rule in recipe.rules],
-                     *([digests[source]] if source in digests else [])]
+                     *([digests.get(source, "")] if source in digests or recipe.respect else []),
+                     *([list(recipe.respect)] if recipe.respect else [])]
             for source, recipe in sorted(self.sources.items())
         }
 

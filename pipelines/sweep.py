@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 
 from pipelines.layout import LAYOUT, is_of_a_part
+from pipelines.listed import BEFORE
 from pipelines.report_page.markup import size
 from pipelines.retention import data_of, is_removed, removed
 from pipelines.run import read_manifest, say
@@ -26,6 +27,8 @@ from transforms.beam.parts import plan_path, record_path
 def check_sweepable(out: str) -> None:
     """Before the lock, which would make the folder. Raises RunError where `out` is no run's output or has no lock."""
     read_settings(out)
+    if files.size(files.join(out, BEFORE)) is not None:
+        raise RunError(f"--gc {out}: a takedown is not finished here, and needs the old shards. Run it again first.")
     if not files.is_local(out) and not stores.is_stored(out):
         raise RunError(f"--gc {out}: no lock keeps other runs out there. Only folders, s3:// and gs:// can be swept.")
 
@@ -70,14 +73,15 @@ def _unfinished(out: str, stage: Stage) -> Iterator[str]:
     """The finished parts of the stage's plan, if it is of that plan that they are."""
     text = files.read_text(plan_path(out, stage)) or ""
     planned = [json.loads(line) for line in text.split("\n")[:-1]]
-    keys = {str(p["part"]): str(p["plan_key"]) for p in planned}
+    # a takedown starts from parts of earlier keys
+    keys = {str(p["part"]): {p["plan_key"], *p["work"].get("earlier", ())} for p in planned}
     paths = [record_path(out, stage.name, part) for part in keys]
-    for (part, key), record in zip(keys.items(), files.asked(files.read_text, paths), strict=True):
+    for (part, wanted), record in zip(keys.items(), files.asked(files.read_text, paths), strict=True):
         try:
             found = part_from_json(record) if record else None
         except ValueError:
             continue
-        if found and found.plan_key == key:
+        if found and found.plan_key in wanted:
             yield from (o.path for o in found.outputs.values())
             yield f"{stage.folder}/{part}.json"
             yield f"{metrics.FOLDER}/{stage.name}/{part}.json"

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.fingerprints import library_versions, stage_fingerprint
+from pipelines.listed import Pin, encoded, pinned
 from pipelines.local import scratch_folder
 from pipelines.options import Options, parse
 from pipelines.run import Work, main, needed, run_stage
@@ -18,7 +19,7 @@ from schemas.records import Manifest
 from schemas.stages import FILTER, TOKENIZER
 from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest
 from transforms.beam.spill import Spill
-from transforms.beam.tokenizer import CountPart, LearnTokenizer
+from transforms.beam.tokenizer import CountPart, KeepTokenizer, LearnTokenizer
 from transforms.identity import fingerprint
 
 CODE = "transforms.beam.tokenizer"
@@ -33,20 +34,25 @@ def run(argv: Sequence[str] | None) -> None:
 
 def tokenizer(options: Options, settings: Settings) -> Manifest:
     process = CountPart(out=options.output, tokenizer=settings.recipe.tokenizer, batch_rows=options.batch_rows)
-    planned = work(settings, needed(options.output, FILTER))
+    pin = pinned(options.output, settings)
+    planned = work(settings, needed(options.output, FILTER), pin)
     with scratch_folder(options) as scratch:
 
         def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
             records = plan | ProcessParts(options.output, process)
-            learnt = records | LearnTokenizer(options.output, settings.recipe.tokenizer, Spill(folder=scratch))
+            learnt = (
+                plan | KeepTokenizer(options.output, pin.tokenizer) if pin
+                else records | LearnTokenizer(options.output, settings.recipe.tokenizer, Spill(folder=scratch))
+            )
             records | WriteManifest(options.output, blank, learnt)
 
         return run_stage(options, planned, graph)
 
 
-def work(settings: Settings, clean: Manifest) -> Work:
-    """Raises RunError if no document is left to learn from."""
-    if not clean.counts.went_out:
+def work(settings: Settings, clean: Manifest, pin: Pin | None = None) -> Work:
+    """Raises RunError if no document is left to learn from. With `pin` nothing is learnt, but the counts are those of
+    what is left: they hold pieces of text."""
+    if not clean.counts.went_out and not pin:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in clean.counts.dropped.items()) or "there were none"
         raise RunError(
             f"filter: of {clean.counts.came_in:,} documents none is left ({reasons}), so there is nothing to learn a "
@@ -57,14 +63,15 @@ def work(settings: Settings, clean: Manifest) -> Work:
         PlannedPart(
             stage=TOKENIZER.name, part=record.part, source=record.source, name=record.name, number=number,
             plan_key=fingerprint(
-                [record.part, record.outputs["clean"].xxh3, how.sample_per_million, how.seed, stage_fingerprint(CODE)]
+                [record.part, encoded(record), how.sample_per_million, how.seed, stage_fingerprint(CODE)]
             ),
             size=record.outputs["clean"].bytes, work={"clean": dataclasses.asdict(record.outputs["clean"])},
         )
         for number, record in enumerate(clean.parts)
     ]
     return Work(
-        stage=TOKENIZER, parts=parts, settings=dataclasses.asdict(how), libraries=library_versions(CODE),
+        stage=TOKENIZER, parts=parts, settings=[dataclasses.asdict(how), pin and pin.tokenizer.xxh3],
+        libraries=library_versions(CODE),
         recipes={"tokenizer": dataclasses.asdict(how)},
     )
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pipelines import telling
 from pipelines.exits import LOCK_LOST
@@ -58,23 +59,23 @@ def _give_up(message: str) -> None:
     end_with_workers(f"{message} Run the same command again when the other has ended.", status=LOCK_LOST)
 
 
-def write_whole(out: str, manifests: Sequence[Manifest]) -> None:
-    """Checks the account from stage to stage and writes OUT/manifest.json: digests, counts, the data set's id, and
-    which stages' data --keep removed."""
+def write_whole(out: str, manifests: Sequence[Manifest], *, takedown: dict[str, Any] | None = None) -> None:
+    """Checks the account from stage to stage and writes OUT/manifest.json: digests, counts, the data set's id, which
+    stages' data --keep removed and, where there was a takedown, what it changed."""
     check_whole(manifests)
-    files.publish(files.join(out, "manifest.json"), _whole(out, manifests), anew=True)
+    files.publish(files.join(out, "manifest.json"), _whole(out, manifests, takedown), anew=True)
 
 
-def is_unchanged(out: str, manifests: Sequence[Manifest]) -> bool:
+def is_unchanged(out: str, manifests: Sequence[Manifest], *, takedown: dict[str, Any] | None = None) -> bool:
     """Whether no stage was begun since a run of these manifests ended: a stage that begins removes both files first."""
     there = files.read_text(files.join(out, "manifest.json"))
-    if there is None or there.encode() != _whole(out, manifests):
+    if there is None or there.encode() != _whole(out, manifests, takedown):
         return False
     gone = removed(out)
     return any(s.name in gone for s in SAMPLED) or files.size(files.join(out, "report.html")) is not None
 
 
-def _whole(out: str, manifests: Sequence[Manifest]) -> bytes:
+def _whole(out: str, manifests: Sequence[Manifest], takedown: dict[str, Any] | None) -> bytes:
     with files.open_read(files.join(out, ENCODE.folder, "manifest.json")) as file:
         dataset_id = json.load(file)["dataset_id"]
     gone = removed(out)
@@ -87,6 +88,8 @@ def _whole(out: str, manifests: Sequence[Manifest]) -> bytes:
         for m in manifests
     }
     whole = {"schema_version": SCHEMA_VERSION, "dataset_id": dataset_id, "stages": stages}
+    if takedown:
+        whole["takedown"] = takedown
     return (json.dumps(whole, indent=1, sort_keys=True) + "\n").encode()
 
 

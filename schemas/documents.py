@@ -22,6 +22,9 @@ PROVENANCE: tuple[Column, ...] = (
     Column(name="charset", type=pa.string(), meaning="character encoding the bytes were read with", nullable=True),
     Column(name="extractor", type=pa.string(), nullable=True,
            meaning="library that made text of HTML or wikitext, and its version; null if the record was text already"),
+    Column(name="robots", type=pa.string(), nullable=True,
+           meaning="what the page's meta elements and its server's headers ask of robots and miners of text: "
+                   "directives, sorted, with commas, as noai,noindex,tdm-reservation; null if nothing"),
 )
 TEXT = Column(name="text", type=pa.string(), meaning="main text, UTF-8")
 LANGUAGE: tuple[Column, ...] = (
@@ -44,7 +47,8 @@ DROPPED_COLUMNS = (
     PROVENANCE[0],
     Column(name="row", type=pa.int64(), meaning="its row in the part of the same name in documents/, from 0"),
     Column(name="reason", type=pa.string(),
-           meaning="url, language, the column of the first rule it broke, exact_duplicate or near_duplicate"),
+           meaning="url, a directive of robots, language, the column of the first rule it broke, exact_duplicate or "
+                   "near_duplicate"),
 )
 DUPLICATE_COLUMNS = (
     PROVENANCE[0],

@@ -86,14 +86,18 @@ class Urls:
     """`example.org` blocks www.example.org too, and not notexample.org."""
     words: tuple[str, ...] = ()
     """Runs of ASCII letters and digits; one blocks where it stands whole in an address, whatever its case."""
+    addresses: tuple[str, ...] = ()
+    """Whole addresses, `https://example.org/page`; http and https, and spellings that mean the same, are one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a run does. `languages` empty keeps every language."""
+    """What a run does. `languages` empty keeps every language. `respect` are directives of the column `robots`, as
+    noai: a page that has one of them is dropped, with the first of these for a reason."""
 
     name: str
     languages: tuple[str, ...] = ()
+    respect: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     urls: Urls = field(default_factory=Urls)
     extract: Extract = field(default_factory=Extract)

@@ -55,7 +55,8 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class PartRecord:
-    """The commit record of one part. `tallies` are further sums by name, such as documents by language."""
+    """The commit record of one part. `tallies` are further sums by name, such as documents by language; `digests` are
+    of the rows of some columns alone, by what reads just these."""
 
     stage: str
     part: str
@@ -67,6 +68,7 @@ class PartRecord:
     tallies: dict[str, dict[str, int]] = field(default_factory=dict)
     input_bytes: int = 0
     text_bytes: int = 0
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,8 @@ class Stage:
     manifest: str = "manifest.json"
 
 
+SELECT = Stage(name="select", folder="select", does="an index's rows to the places of the records to fetch")
+"""Only of a run that reads by an index, before ingest: no stage of the others."""
 INGEST = Stage(name="ingest", folder="documents", does="archives to text, languages, signals and signatures")
 DEDUPE = Stage(name="dedupe", folder="duplicates", does="clusters of exact and near duplicates, and who survives")
 FILTER = Stage(name="filter", folder="clean", does="the rules: clean/ with text, dropped/ with reasons")
@@ -24,4 +26,4 @@ ENCODE = Stage(
     manifest="stage.json",  # shards/manifest.json is the trainer's: schemas.shards
 )
 STAGES: tuple[Stage, ...] = (INGEST, DEDUPE, FILTER, TOKENIZER, ENCODE)
-BY_NAME: dict[str, Stage] = {s.name: s for s in STAGES}
+BY_NAME: dict[str, Stage] = {s.name: s for s in (SELECT, *STAGES)}

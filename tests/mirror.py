@@ -49,6 +49,8 @@ class Mirror:
     rule: Callable[[Asked], Fault | None] = lambda _: None
     asked: list[Asked] = field(default_factory=list)
     sent: int = 0
+    served: dict[str, int] = field(default_factory=dict)
+    """Bytes of bodies, by path."""
     port: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -104,6 +106,7 @@ class Mirror:
                 body = body if fault.cut is None else body[: fault.cut]
                 with mirror.lock:
                     mirror.sent += len(body)
+                    mirror.served[self.path] = mirror.served.get(self.path, 0) + len(body)
                 for at in range(0, len(body), 1000) if fault.pause else ():
                     time.sleep(fault.pause)
                     self.wfile.write(body[at : at + 1000])

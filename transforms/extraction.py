@@ -19,25 +19,28 @@ Kind = Literal["response", "conversion", "wikitext"]
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """`body` is the page's bytes, of wikitext its UTF-8. `media_type` and `charset` are what was declared of it;
-    `namespaces` the wiki's names and numbers."""
+    """`body` is the page's bytes, of wikitext its UTF-8. `media_type` and `charset` are what was declared of it,
+    `robots` what its server asks of robots; `namespaces` the wiki's names and numbers."""
 
     kind: Kind
     body: bytes
     extract: Extract
     media_type: str | None = None
     charset: str | None = None
+    robots: str | None = None
     namespaces: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """The text of a page, and what it was found to be. `extractor` is None where no markup was read."""
+    """The text of a page, what it was found to be, and what it and its server ask of robots. `extractor` is None where
+    no markup was read."""
 
     text: str
     charset: str
     media_type: str | None
     extractor: str | None = None
+    robots: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,5 +105,6 @@ def finished(waiting: Waiting, answer: Answer) -> Outcome:
     if len(answer.text.encode()) > waiting.question.extract.max_text_bytes:
         return Skipped("text_too_long")
     return replace(
-        page, text=answer.text, charset=answer.charset, media_type=answer.media_type, extractor=answer.extractor
+        page, text=answer.text, charset=answer.charset, media_type=answer.media_type, extractor=answer.extractor,
+        robots=answer.robots,
     )

@@ -37,6 +37,7 @@ def documents(
         pa.array([p.media_type for p in pages], pa.string()),
         pa.array([p.charset for p in pages], pa.string()),
         pa.array([p.extractor for p in pages], pa.string()),
+        pa.array([p.robots for p in pages], pa.string()),
         text,
         language,
         confidence,

@@ -36,6 +36,7 @@ class Page:
     media_type: str | None = None
     charset: str | None = None
     extractor: str | None = None
+    robots: str | None = None
 
 
 @dataclass(frozen=True)

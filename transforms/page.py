@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding, detect_mime, map_encoding_to_html5
+from resiliparse.parse.html import HTMLTree
 
 from schemas.recipes import Extract
 from transforms.outcomes import RecordError
 from transforms.precision import precise_text
+from transforms.robots import of_page
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 TEXT_TYPES = HTML_TYPES | {"text/plain"}
@@ -66,22 +68,33 @@ def decode(body: bytes, *, declared: str | None) -> tuple[str, str]:
 
 
 def page_text(body: bytes, *, media_type: str, declared: str | None, extract: Extract) -> tuple[str, str]:
-    """(main text, charset): the text of a page, without link targets, alt texts, forms; lines ended by `\\n`, trimmed.
-    A page nested beyond sense gives all its text, since resiliparse would take hours to find its main content; the
-    extractor `precision` raises RecordError instead, see `transforms.precision`. Raises RecordError `extractor_limit`
-    for HTML of more than MAX_TAGS tags, counted as `<`."""
+    """(main text, charset) of `read_page`."""
+    return read_page(body, media_type=media_type, declared=declared, extract=extract)[:2]
+
+
+def read_page(
+    body: bytes, *, media_type: str, declared: str | None, extract: Extract
+) -> tuple[str, str, str | None]:
+    """(main text, charset, what it asks of robots, see `transforms.robots`): the text of a page, without link targets,
+    alt texts, forms; lines ended by `\\n`, trimmed. A page nested beyond sense gives all its text, since resiliparse
+    would take hours to find its main content; the extractor `precision` raises RecordError instead, see
+    `transforms.precision`. Raises RecordError `extractor_limit` for HTML of more than MAX_TAGS tags, counted as `<`."""
     page, charset = decode(body, declared=declared)
+    robots = None
     if media_type in HTML_TYPES and extract.extractor == "precision":
-        page = precise_text(page)
+        text = precise_text(page)  # which refuses what is too large first
+        robots, page = of_page(HTMLTree.parse(page), page), text
     elif media_type in HTML_TYPES:
         if (tags := page.count("<")) > MAX_TAGS:
             raise RecordError("extractor_limit", f"{tags} tags, more than {MAX_TAGS}")
         main_content = extract.main_content and _nesting(page) <= _MAX_NESTING
+        tree = HTMLTree.parse(page)
+        robots = of_page(tree, page)
         page = extract_plain_text(
-            page, preserve_formatting=True, main_content=main_content, list_bullets=True, alt_texts=False,
+            tree, preserve_formatting=True, main_content=main_content, list_bullets=True, alt_texts=False,
             links=False, form_fields=False, noscript=False, comments=False,
         )
-    return tidy(page), charset
+    return tidy(page), charset, robots
 
 
 def tidy(text: str) -> str:

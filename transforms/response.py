@@ -14,6 +14,7 @@ import brotli
 
 from transforms.codec import GZIP_MAGIC
 from transforms.outcomes import RecordError
+from transforms.robots import of_headers
 
 Headers = dict[str, list[str]]
 """Values by lower-case name, in order."""
@@ -31,12 +32,14 @@ _MAX_MEMBERS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """Status, `media_type` in lower case without parameters, declared `charset`, and the decoded body."""
+    """Status, `media_type` in lower case without parameters, declared `charset`, the decoded body, and what its headers
+    ask of robots, see `transforms.robots`."""
 
     status: int
     media_type: str | None
     charset: str | None
     body: bytes
+    robots: str | None = None
 
 
 def parse_response(block: bytes, *, max_bytes: int) -> Response:
@@ -55,7 +58,10 @@ def parse_response(block: bytes, *, max_bytes: int) -> Response:
     for coding in reversed(codings):
         body = _decode(body, coding, max_bytes=max_bytes)
     media_type, charset = content_type(first(headers, "content-type"))
-    return Response(status=int(status[1] or status[2]), media_type=media_type, charset=charset, body=body)
+    robots = of_headers(headers.get("x-robots-tag", ()), headers.get("tdm-reservation", ()))
+    return Response(
+        status=int(status[1] or status[2]), media_type=media_type, charset=charset, body=body, robots=robots
+    )
 
 
 def read_headers(lines: Iterable[bytes]) -> Headers:

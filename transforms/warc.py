@@ -14,8 +14,9 @@ from transforms.extraction import Question, Read, Settle, Text, Waiting, finishe
 from transforms.extractors import html_extractor
 from transforms.inflate import Inflated
 from transforms.outcomes import RECORD_SAMPLE, DeadLetter, Outcome, Page, RecordError, Skipped, parse_date
-from transforms.page import HTML_TYPES, TEXT_TYPES, media_type_of, page_text, tidy
+from transforms.page import HTML_TYPES, TEXT_TYPES, media_type_of, read_page, tidy
 from transforms.response import Headers, Response, content_type, first, parse_response
+from transforms.robots import merged
 from transforms.warc_frames import WARC, Frame, Grammar, frames
 
 _TYPES = frozenset(
@@ -32,7 +33,7 @@ def read_warc(
     """One outcome a record. `response` and `conversion` (WET) records may be pages; the others are skipped
     as `record_type_…`. A record shorter than it says, or bytes that are no record, are lost as `damaged` up to the next
     record, or as `truncated` if there is none. The next byte of `stream` is its inflated byte `at`."""
-    return settle(_records(stream, buffered, extract=extract, at=at, grammar=grammar))
+    return settle(records(stream, buffered, extract=extract, at=at, grammar=grammar))
 
 
 def text_of(question: Question) -> Text | Skipped:
@@ -43,15 +44,17 @@ def text_of(question: Question) -> Text | Skipped:
     if question.kind == "conversion":
         return Text(text=tidy(question.body.decode("utf-8", "replace")), charset="utf-8", media_type=media_type)
     extractor = html_extractor(question.extract.extractor) if media_type in HTML_TYPES else None
-    text, charset = page_text(
+    text, charset, robots = read_page(
         question.body, media_type=media_type, declared=question.charset, extract=question.extract
     )
-    return Text(text=text, charset=charset, media_type=media_type, extractor=extractor)
+    robots = merged(question.robots, robots)
+    return Text(text=text, charset=charset, media_type=media_type, extractor=extractor, robots=robots)
 
 
-def _records(
-    stream: Inflated, buffered: BinaryIO, *, extract: Extract, at: int, grammar: Grammar
+def records(
+    stream: Inflated, buffered: BinaryIO, *, extract: Extract, at: int = 0, grammar: Grammar = WARC
 ) -> Iterator[Read]:
+    """As `read_warc`, before anything is settled."""
     for frame in frames(stream, buffered, max_bytes=extract.max_record_bytes, at=at, grammar=grammar):
         yield _outcome(frame, *stream.locate(frame.start), extract=extract) if isinstance(frame, Frame) else frame
 
@@ -88,7 +91,7 @@ def _question(kind: str, headers: Headers, block: bytes, *, extract: Extract) ->
         return Skipped("media_type")
     return Question(
         kind="response" if kind == "response" else "conversion", body=response.body, extract=extract,
-        media_type=response.media_type, charset=response.charset,
+        media_type=response.media_type, charset=response.charset, robots=response.robots,
     )
 
 

@@ -40,12 +40,13 @@ class Step:
 @dataclass(frozen=True, kw_only=True)
 class RuleSet:
     """What decides for some sources: `languages` empty keeps every one. `lists` is the digest of the lists of
-    addresses, empty if there are none."""
+    addresses, empty if there are none; `respect` the directives of robots that drop a page."""
 
     sources: tuple[str, ...]
     languages: tuple[str, ...]
     rules: tuple[Rule, ...]
     lists: str = ""
+    respect: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,7 @@ def ingest_steps(counts: Counts) -> list[Step]:
 def filter_steps(counts: Counts, sets: Sequence[RuleSet]) -> list[Step]:
     """Every rule in the order it is asked, even one that nothing broke, then duplicates."""
     order = ["url"] if any(s.lists for s in sets) else []
+    order += [directive for s in sets for directive in s.respect]
     order += ["language"] if any(s.languages for s in sets) else []
     order += [rule.column for s in sets for rule in s.rules]
     order += [reason for reason in counts.dropped if reason not in (EXACT, NEAR)]
@@ -112,13 +114,14 @@ def filter_steps(counts: Counts, sets: Sequence[RuleSet]) -> list[Step]:
 
 def rule_sets(by_source: Mapping[str, Sequence[Any]]) -> list[RuleSet]:
     """The recipes that the filter stage wrote down, those that are equal once. Raises TypeError on other fields."""
-    grouped: dict[tuple[tuple[str, ...], tuple[Rule, ...], str], list[str]] = {}
-    for source, (wanted, rules, *lists) in sorted(by_source.items()):
-        key = (tuple(wanted), tuple(Rule(**fields) for fields in rules), *(lists or [""]))
+    grouped: dict[tuple[tuple[str, ...], tuple[Rule, ...], str, tuple[str, ...]], list[str]] = {}
+    for source, (wanted, rules, *more) in sorted(by_source.items()):
+        lists, respect = (*more, *("", ())[len(more) :])
+        key = (tuple(wanted), tuple(Rule(**fields) for fields in rules), lists, tuple(respect))
         grouped.setdefault(key, []).append(source)
     return [
-        RuleSet(sources=tuple(sources), languages=wanted, rules=rules, lists=lists)
-        for (wanted, rules, lists), sources in grouped.items()
+        RuleSet(sources=tuple(sources), languages=wanted, rules=rules, lists=lists, respect=respect)
+        for (wanted, rules, lists, respect), sources in grouped.items()
     ]
 
 

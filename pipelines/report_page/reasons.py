@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from schemas.recipes import Rule
 from schemas.signals import SIGNALS
 from transforms.filtering import EXACT, NEAR
+from transforms.robots import KNOWN
+from transforms.takedown import REASON as TAKEDOWN
 
 _SIGNALS = {column.name: column.meaning for column in SIGNALS}
 _OTHERS = {
@@ -16,6 +18,7 @@ _OTHERS = {
     "language_confidence": "how sure the language model is, in ten-thousandths: 6,500 is 0.65",
     EXACT: "its text is byte for byte that of a document that is kept",
     NEAR: "it shares most of its word sequences with a document that is kept",
+    TAKEDOWN: "it is on the run's takedown list: its text is written nowhere",
     "http_status": "the server did not answer 200 OK",
     "media_type": "neither HTML nor plain text",
     "empty_text": "no text was left once the layout was taken away",
@@ -35,6 +38,7 @@ _OTHERS = {
     "bad_xml": "the XML is broken there, or beyond a bound",
     "gone": "a record was tried again, and its file has nothing at that place now",
     "nothing_lost": "the file broke behind its last record, and does not any more",
+    "no_record": "the index says that a record starts there, and none does",
     "missing": "the file, or this part of it, could not be had, and --tolerate-missing was given",
     "unknown_format": "the file is none of WARC, ARC, JSON lines, Parquet and MediaWiki XML",
 }
@@ -55,6 +59,8 @@ def meaning(reason: str) -> str:
     """What a reason means; nothing for one that is not known here."""
     if reason.startswith(_RECORD_TYPE):
         return f"WARC records of type {reason.removeprefix(_RECORD_TYPE)} hold no page"
+    if reason in KNOWN:
+        return "its page or server asks this of robots, and the recipe respects it; see the column robots"
     return _OTHERS.get(reason) or _SIGNALS.get(reason, "")
 
 
@@ -98,7 +104,7 @@ def document_shares(kept: int, dropped: Mapping[str, int]) -> list[Share]:
     families = dict.fromkeys(("other", "language", "quality", "repetition", "duplicate"), 0)
     for reason, n in dropped.items():
         families[_family(reason)] += n
-    labels = {"other": "address blocked", "language": "language not wanted, or unsure",
+    labels = {"other": "address blocked, or robots asked to stay away", "language": "language not wanted, or unsure",
               "quality": "does not read like prose", "repetition": "repeats itself",
               "duplicate": "duplicate of one that is kept"}
     shares = [Share(label="kept", kind="kept", count=kept)]
@@ -111,7 +117,7 @@ def _family(reason: str) -> str:
         return "language"
     if reason in (EXACT, NEAR):
         return "duplicate"
-    if reason == "url":
+    if reason == "url" or reason in KNOWN:
         return "other"
     return "repetition" if reason.startswith(("duplicate_", "top_")) else "quality"
 

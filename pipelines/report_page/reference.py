@@ -24,6 +24,11 @@ def rules(found: Found) -> Html:
         if rule_set.lists:
             lists = join("not in the lists of digest ", code(rule_set.lists))
             rows.append([code("url"), lists, *_took("url", found, total), "the recipe", reasons.meaning("url")])
+        rows += [
+            [code(directive), "its page does not ask it", *_took(directive, found, total), "the recipe",
+             reasons.meaning(directive)]
+            for directive in rule_set.respect
+        ]
         if rule_set.languages:
             wanted = join("one of ", foreign(", ".join(rule_set.languages)))
             meaning = "label of lid.176, an ISO 639 code"

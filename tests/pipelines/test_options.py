@@ -12,9 +12,10 @@ from schemas.errors import RunError
 HELP = """\
 usage: python -m pipelines.clean [-h] [--input [NAME=]PATTERN[@RECIPE]] --output OUT [--recipe NAME]
                                  [--runner RUNNER] [--workers N] [--batch-rows N] [--part-bytes N]
-                                 [--language-model PATH] [--cc-base BASE] [--wiki-base BASE]
-                                 [--limit-files N] [--sample-files N] [--tolerate-missing]
-                                 [--requests-per-second N] [--cache FOLDER] [--allow-http]
+                                 [--takedown FILE] [--language-model PATH] [--cc-base BASE]
+                                 [--wiki-base BASE] [--limit-files N] [--sample-files N]
+                                 [--tolerate-missing] [--requests-per-second N]
+                                 [--cache FOLDER] [--allow-http]
                                  [--keep FOLDERS] [--gc [list]] [--status-file FILE] [--webhook URL]
 
 What it does.
@@ -26,7 +27,10 @@ options:
                         Parquet, gzip, zstd or plain, told by their content; hidden files are left out; may
                         be given several times. NAME is the source, a component of the training mixture
                         (default web); RECIPE applies to this source. PATTERN may also be https://…, @FILE
-                        (such paths, one a line), cc:SNAPSHOT[/wet] or wiki:DB/DATE
+                        (such paths, one a line), cc:SNAPSHOT[/wet], wiki:DB/DATE, or records chosen by an
+                        index: cc-index:SNAPSHOT[/cdxj]?FILTERS or cdxj:PATTERN?FILTERS, where FILTERS are
+                        joined by & out of languages=, domain=, tld=, mime=, status=, from=, to= (YYYYMMDD),
+                        each with values joined by commas, and url= (with *)
   --output OUT          folder of the run; a run continues where it is
   --recipe NAME         what to keep: a recipe's name, or a .toml file of the same fields (default web-en)
   --runner RUNNER       DirectRunner (default) is Beam's in-process runner; PrismRunner, FlinkRunner,
@@ -36,10 +40,14 @@ options:
   --part-bytes N        larger files are split into parts of at most N bytes where their format allows it
                         (default 1073741824, 1 GiB); other parts mean other files and another order of the
                         same documents
+  --takedown FILE       documents that must go, one a line: a document's id, an http or https address, or a
+                        domain with all below it; # begins a remark. Their text is written nowhere. The list
+                        is added to that of OUT, which holds for every later run there; may be given several
+                        times
   --language-model PATH
                         lid.176.ftz; found or fetched when not given
-  --cc-base BASE        where crawl-data/ lies for cc:SNAPSHOT: an address, s3://commoncrawl/ or a folder
-                        (default https://data.commoncrawl.org/)
+  --cc-base BASE        where crawl-data/ lies for cc:SNAPSHOT, and what an index names: an address,
+                        s3://commoncrawl/ or a folder (default https://data.commoncrawl.org/)
   --wiki-base BASE      where DB/DATE/ lies for wiki:DB/DATE: an address, a bucket or a folder (default
                         https://dumps.wikimedia.org/)
   --limit-files N       only the first N files of each cc:SNAPSHOT

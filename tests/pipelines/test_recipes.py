@@ -13,6 +13,7 @@ from schemas.recipes import Dedupe, Encode, Extract, Recipe, Rule, Tokenizer, Ur
 FULL = """
 name = "mine"
 languages = ["de", "en"]
+respect = ["noai", "tdm-reservation"]
 
 [[rules]]
 column = "word_count"
@@ -28,6 +29,7 @@ source = "tried"
 [urls]
 domains = ["a.txt"]
 words = ["b.txt", "c.txt"]
+addresses = ["d.txt"]
 
 [extract]
 main_content = false
@@ -76,11 +78,12 @@ def test_every_field_of_a_file_arrives(file: Path) -> None:
     assert found == Recipe(
         name="mine",
         languages=("de", "en"),
+        respect=("noai", "tdm-reservation"),
         rules=(
             Rule(column="word_count", low=20, high=1e6, source="tried"),
             Rule(column="alpha_word_ratio", low=0.75, source="tried"),
         ),
-        urls=Urls(domains=("a.txt",), words=("b.txt", "c.txt")),
+        urls=Urls(domains=("a.txt",), words=("b.txt", "c.txt"), addresses=("d.txt",)),
         extract=Extract(main_content=False, max_record_bytes=1000, max_text_bytes=2000, language_engine="fasttext"),
         dedupe=Dedupe(ngram=7, bands=20, rows=5, seed=4, before_rules=True),
         tokenizer=Tokenizer(vocab_size=1000, min_count=3, sample_per_million=500_000, seed=-1),
@@ -127,7 +130,7 @@ def test_a_file_without_a_name_has_its_own(file: Path) -> None:
     ("text", "says"),
     [
         ("langauges = []",
-         "recipe FILE: no such field langauges. Known: name, languages, rules, urls, extract, "
+         "recipe FILE: no such field langauges. Known: name, languages, respect, rules, urls, extract, "
          "dedupe, tokenizer, encode."),
         ("[dedupe]\nband = 1\nrow = 2",
          "recipe FILE, dedupe: no such field band, row. Known: ngram, bands, rows, "

@@ -172,6 +172,30 @@ def test_gc_of_an_unfinished_run_keeps_its_finished_parts(job, copy, finished, p
     assert promised(copy) == promised(finished)
 
 
+def test_gc_waits_for_a_takedown(copy):
+    """Its parts start from what earlier plans wrote, and the shards before it are still to be looked at."""
+    (copy / "clean/manifest.json").unlink()
+    plan = copy / "clean/plan.jsonl"
+    lines = [json.loads(line) for line in plan.read_text().splitlines()]
+    for line in lines:
+        line["work"]["earlier"] = ["another", line["plan_key"]]
+        line["plan_key"] = "of the list"
+    plan.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    before = files(copy)
+    clean.run(["--gc", f"--output={copy}"])
+    assert files(copy) == before
+    (copy / "takedown").mkdir()
+    (copy / "takedown/before.json").write_text("{}")
+    with pytest.raises(RunError, match="a takedown is not finished here"):
+        clean.run(["--gc", f"--output={copy}"])
+
+
+def test_the_report_alone_keeps_what_the_manifest_says_of_takedowns(copy, monkeypatch):
+    monkeypatch.setattr("pipelines.report.account", lambda out: {"of": out})
+    report.run([f"--output={copy}"])
+    assert json.loads((copy / "manifest.json").read_text())["takedown"] == {"of": str(copy)}
+
+
 def test_gc_does_not_follow_links(copy, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -10,6 +10,7 @@ from pipelines.recipes import WEB_EN
 from schemas.documents import DOCUMENTS
 from schemas.errors import RunError
 from schemas.recipes import Recipe, Rule
+from transforms.robots import KNOWN as DIRECTIVES
 from transforms.rules import DECISION_COLUMNS, RULE_COLUMNS, check_rules, drop_reasons
 from transforms.urls import UrlLists
 
@@ -189,3 +190,19 @@ def test_a_rule_may_name_every_measured_column() -> None:
 def test_a_language_that_the_model_does_not_know():
     with pytest.raises(RunError, match=r"recipe 'web-en', languages: no such label eng\. Known: af, als, am,"):
         check_rules(replace(WEB_EN, languages=("en", "eng")))
+
+
+def test_a_recipe_may_respect_what_a_page_asks_of_robots() -> None:
+    asked = [None, "noai", "noai,noindex", "noimageai", "ccbot:noai", "nofollow,noindex", "tdm-reservation"]
+    schema = pa.schema([*SCHEMA, DOCUMENTS.field("robots")])
+    rows = [{**KEPT, "robots": a, "language": "de" if k == 1 else "en"} for k, a in enumerate(asked)]
+    batch = pa.RecordBatch.from_pylist(rows, schema=schema)
+    both = replace(WEB_EN, respect=("noindex", "noai"))
+    assert drop_reasons(batch, recipe=both).to_pylist() == [None, "noai", "noindex", None, None, "noindex", None]
+    assert drop_reasons(batch, recipe=WEB_EN).to_pylist() == [None, "language", *[None] * 5], "kept by default"
+    every = replace(WEB_EN, respect=DIRECTIVES)
+    found = drop_reasons(batch, recipe=every).to_pylist()
+    assert found[3:] == ["noimageai", "ccbot:noai", "nofollow", "tdm-reservation"]
+    check_rules(every)
+    with pytest.raises(RunError, match=r"respect: no such directive noia\. Known: noai, noarchive"):
+        check_rules(replace(WEB_EN, respect=("noia", "noai")))

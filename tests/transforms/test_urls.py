@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.urls import UrlLists, blocked, domains_of, words_of
+from transforms.urls import UrlLists, addresses_of, blocked, domains_of, normal_address, words_of
 
 
 def is_blocked(url: str | None, lists: UrlLists) -> bool:
@@ -104,3 +104,44 @@ def test_domains_agree_with_the_standard_library(host, entries, port, path):
 def test_many_dots_and_ats_take_no_time():
     url = "http://" + "." * 1_000_000 + "@" * 1_000_000
     assert is_blocked(url, UrlLists(domains=domains_of("a.org"))) is False
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "https://example.org/a/b?c=D", "HTTP://EXAMPLE.org:80/a/b?c=D", "https://example.org.:443/a/b?c=D#part",
+        "https://me:secret@example.org/a/b?c=D", "https://example.org/%61/b?c=%44", " http://example.org/a/b?c=D ",
+    ],
+)
+def test_spellings_of_one_address(other: str) -> None:
+    lists = UrlLists(addresses=addresses_of("# one\n\nhttp://example.org/a/b?c=D\n"))
+    assert is_blocked(other, lists)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "https://example.org/A/b?c=D", "https://example.org/a/b", "https://example.org/a/b?c=D&e",
+        "ftp://example.org/a/b?c=D", "https://www.example.org/a/b?c=D", "https://example.org:8080/a/b?c=D",
+        "https://example.org/a%2Fb?c=D", "example.org/a/b?c=D",
+    ],
+)
+def test_other_addresses(other: str) -> None:
+    assert not is_blocked(other, UrlLists(addresses=addresses_of("http://example.org/a/b?c=D")))
+
+
+@given(st.text(max_size=20))
+def test_a_normal_address_stays_as_it_is(path: str) -> None:
+    normal = normal_address(f"https://example.org/{path}")
+    assert normal is not None and normal.isascii() and normal_address(f"https://{normal}") == normal
+
+
+def test_letters_beyond_ascii_are_percent_encoded_or_not() -> None:
+    assert normal_address("https://example.org/ä?ö") == normal_address("http://example.org/%c3%A4?%C3%b6")
+    assert normal_address("https://example.org") == normal_address("https://example.org/") == "example.org/"
+    assert normal_address("https://example.org?a") == "example.org/?a"
+
+
+def test_a_line_that_is_no_address_is_told() -> None:
+    with pytest.raises(ValueError, match=r"line 2: 'example.org' is not an address"):
+        addresses_of("https://a.org/\nexample.org\n")

@@ -112,6 +112,8 @@ def bucket_blocks(part: PlannedPart, settings: DedupeSettings) -> Iterator[Block
     lists = url_lists(decides.urls, digest) if digest else None
     if lists:
         columns.append("url")
+    if decides.respect:
+        columns.append("robots")
     for first, batch in _read(part, settings, columns):
         compared = pa.array([True] * batch.num_rows)
         if not recipe.before_rules:

@@ -22,6 +22,7 @@ from schemas.records import Counts, Output, PartRecord, add_tallies
 from schemas.stages import ENCODE
 from transforms.beam import files
 from transforms.beam.parts import PlannedPart, check_plan
+from transforms.beam.replaced import note_replaced
 from transforms.beam.tables import read_table
 from transforms.digests import RowsDigest
 from transforms.encoding import Encoded, encode_documents, sums_by_language
@@ -55,6 +56,8 @@ class EncodePart:
         """Nothing to end."""
 
     def __call__(self, part: PlannedPart) -> PartRecord:
+        if "replaces" in part.work:
+            note_replaced(self.out, part)
         writer = _ShardWriter(settings=self, part=part)
         documents = 0
         sums: dict[str, list[dict[str, int]]] = {}
@@ -70,6 +73,7 @@ class EncodePart:
                     sums.setdefault(f"language {what}", []).append(of)
         for split in SPLITS:
             writer.close(split)
+            writer.clear_beyond(split)
         return PartRecord(
             stage=part.stage, part=part.part, plan_key=part.plan_key, source=part.source, name=part.name,
             outputs=writer.outputs, input_bytes=part.size,
@@ -112,8 +116,8 @@ class _ShardWriter:
         if not len(documents):
             return
         batch = self._packed(documents)
-        number, piece = self.part.work["shard"], self._written[split]
-        base = f"{split}/{self.part.source}/shard-{number:05d}" + (f".{piece}" if piece else "")
+        piece = self._written[split]
+        base = self._base(split, piece)
         rows = RowsDigest(batch.schema)
         rows.update(batch)
         for suffix, write in ((".arrow", write_arrow), (".tfrecord", write_tfrecord)):
@@ -130,6 +134,23 @@ class _ShardWriter:
             "min_id": bounds["min"], "max_id": bounds["max"],
         }
         self._written[split] = piece + 1
+
+    def clear_beyond(self, split: str) -> None:
+        """Removes what an earlier plan of the part left beyond what this one has written: nobody names it now, and it
+        may hold what was taken down. The last goes first, so that none is overlooked after a kill."""
+        piece = self._written[split]
+        while any(files.size(path) is not None for path in self._paths(split, piece)):
+            piece += 1
+        for beyond in reversed(range(self._written[split], piece)):
+            for path in self._paths(split, beyond):
+                files.remove(path)
+
+    def _base(self, split: str, piece: int) -> str:
+        return f"{split}/{self.part.source}/shard-{self.part.work['shard']:05d}" + (f".{piece}" if piece else "")
+
+    def _paths(self, split: str, piece: int) -> list[str]:
+        base = files.join(self.settings.out, ENCODE.folder, self._base(split, piece))
+        return [base + suffix for suffix in (".arrow", ".tfrecord")]
 
     def _packed(self, documents: Encoded) -> pa.RecordBatch:
         seq_len = self.settings.encode.seq_len

@@ -16,7 +16,12 @@ from schemas.stages import FILTER
 from transforms.beam.lists import url_lists
 from transforms.beam.parts import PlannedPart
 from transforms.beam.tables import TableWriter, read_table
+from transforms.digests import RowsDigest
 from transforms.filtering import Sieved, sieve
+
+ENCODED_COLUMNS = ["id", "digest", "language", "word_count", "cluster"]
+"""What tokens and shards depend on, the digest standing for the text. With a duplicate gone, a cluster's size changes
+in clean/ and nothing in shards/."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +45,14 @@ class FilterPart:
         languages: Counter[str] = Counter()
         lost: dict[str, Counter[str]] = {}
         text_bytes = 0
+        encoded = RowsDigest(pa.schema([CLEAN.field(name) for name in ENCODED_COLUMNS]))
         with (
             TableWriter(self.out, f"{FILTER.folder}/{part.part}.parquet", CLEAN) as clean,
             TableWriter(self.out, f"dropped/{part.part}.parquet", DROPPED) as dropped,
         ):
             for documents, sieved in self._sieved(part):
                 clean.write(sieved.clean)
+                encoded.update(sieved.clean.select(ENCODED_COLUMNS))
                 dropped.write(sieved.dropped)
                 reasons.update(sieved.dropped.column("reason").to_pylist())
                 languages.update(sieved.clean.column("language").to_pylist())
@@ -60,6 +67,7 @@ class FilterPart:
                 dropped=dict(sorted(reasons.items())),
             ),
             tallies={name: dict(sorted(of.items())) for name, of in {"language": languages, **lost}.items()},
+            digests={"encoded": encoded.hexdigest},
         )
 
     def _sieved(self, part: PlannedPart) -> Iterator[tuple[pa.RecordBatch, Sieved]]:

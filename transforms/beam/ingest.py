@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, BinaryIO, cast
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from schemas.documents import DEAD_LETTERS, DOCUMENTS
 from schemas.errors import MissingRunError, RunError
 from schemas.recipes import Dedupe, Extract
-from schemas.records import Counts, Output, PartRecord
+from schemas.records import Output, PartRecord
 from schemas.stages import INGEST
 from transforms.archive import read_archive
-from transforms.beam import models
+from transforms.at_places import read_places
+from transforms.beam import models, selected
 from transforms.beam.children import end_idle, limits_of, load_extractor
+from transforms.beam.ingest_account import Account
 from transforms.beam.isolated import Isolated
 from transforms.beam.parts import PlannedPart
-from transforms.beam.sources import Checked, open_source
+from transforms.beam.ranged import coalesced
+from transforms.beam.sources import Checked, open_source, open_spans
 from transforms.beam.tables import TableWriter, read_table
+from transforms.beam.takedowns import takedown_for, updated
 from transforms.beam.verdicts import Verdicts
 from transforms.beam.web_requests import NETWORK, Network
 from transforms.extraction import Failed, Waiting
 from transforms.extractors import html_extractor, named
 from transforms.inflate import Inflated
 from transforms.measure import batches, documents
-from transforms.outcomes import DETAIL_CHARACTERS, DeadLetter, Outcome, Page, Skipped
+from transforms.outcomes import DETAIL_CHARACTERS, DeadLetter, Outcome, Page
 from transforms.ranges import read_range
 from transforms.replay import Lost, replayed
 
@@ -40,8 +40,9 @@ MISSING = "missing"
 @dataclass(frozen=True, kw_only=True)
 class IngestPart:
     """Reads the archive at part.work['path'], all of it, or from byte `start` to `end`, or what the dead letters of
-    `letters` tell of, as the source's `extract` says. With `tolerate_missing`, a part that cannot be had is one dead
-    letter and nothing else."""
+    `letters` tell of, or of many archives below `base` what select/ has between `first` and `last`, as the source's
+    `extract` says. With `tolerate_missing`, a part that cannot be had is one dead letter and nothing
+    else."""
 
     out: str
     extracts: dict[str, Extract]
@@ -63,26 +64,29 @@ class IngestPart:
         end_idle()
 
     def __call__(self, part: PlannedPart) -> PartRecord:
+        if kept := updated(self.out, part, rows=self.batch_rows):
+            return kept
         try:
-            return self._written(part, self._outcomes(part))
+            return self._written(part, self._archives(part))
         except MissingRunError as error:
             if not self.tolerate_missing:
                 raise
-            return self._written(part, [missing(part, str(error))])
+            return self._written(part, [(part.work.get("first", part.name), [missing(part, str(error))])])
 
-    def _written(self, part: PlannedPart, outcomes: Iterable[Outcome]) -> PartRecord:
-        account = _Account()
+    def _written(self, part: PlannedPart, archives: Iterable[tuple[str, Iterable[Outcome]]]) -> PartRecord:
+        account = Account(takedown=takedown_for(self.out, part))
         model = models.language_model(self.model, engine=self.extracts[part.source].language_engine)
         dead_path = f"dead_letters/{part.part}.parquet"
         with (
             TableWriter(self.out, f"{INGEST.folder}/{part.part}.parquet", DOCUMENTS) as table,
             TableWriter(self.out, dead_path, DEAD_LETTERS) as dead,
         ):
-            pages = account.watch(outcomes, part, dead)
-            for batch in batches(pages, rows=self.batch_rows):
-                rows = documents(batch, source=part.source, file=part.name, model=model, dedupe=self.dedupe)
-                account.add(rows)
-                table.write(rows)
+            for name, outcomes in archives:
+                pages = account.watch(outcomes, part.source, name, dead)
+                for batch in batches(pages, rows=self.batch_rows):
+                    rows = documents(batch, source=part.source, file=name, model=model, dedupe=self.dedupe)
+                    account.add(rows)
+                    table.write(rows)
         return PartRecord(
             stage=part.stage, part=part.part, plan_key=part.plan_key, source=part.source, name=part.name,
             outputs={"documents": table.output, "dead_letters": dead.output}, input_bytes=part.size,
@@ -93,9 +97,31 @@ class IngestPart:
             },
         )
 
-    def _outcomes(self, part: PlannedPart) -> Iterator[Outcome]:
+    def _archives(self, part: PlannedPart) -> Iterator[tuple[str, Iterator[Outcome]]]:
+        """(logical name, its outcomes) of each archive that the part is of."""
+        verdicts = Verdicts(out=self.out, part=part).load()
+        if "first" not in part.work:
+            yield part.name, self._outcomes(part, verdicts)
+            return
+        found = selected.places(self.out, source=part.source, first=part.work["first"], last=part.work["last"])
+        for name, places in found:
+            yield name, self._chosen(part, name, places, verdicts.of_file(name))
+
+    def _chosen(
+        self, part: PlannedPart, name: str, places: list[tuple[int, int]], verdicts: Verdicts
+    ) -> Iterator[Outcome]:
+        """Neighbours are fetched together: none of what lies between two of them is large."""
+        path, extract = part.work["base"] + name, self.extracts[part.source]
+        spans = coalesced((offset, offset + length) for offset, length in places)
+        try:
+            with open_spans(path, spans, network=self.network) as file:
+                yield from read_places(file, places, extract=extract, settle=_isolated(verdicts, extract))
+        except OSError as error:
+            raise RunError(f"{path}: cannot be read: {error}. Check --cc-base.") from error
+
+    def _outcomes(self, part: PlannedPart, verdicts: Verdicts) -> Iterator[Outcome]:
         path, extract = part.work["path"], self.extracts[part.source]
-        settle = self._isolated(part, extract)
+        settle = _isolated(verdicts, extract)
         try:
             with self._open(part) as file:
                 if "letters" in part.work:
@@ -118,54 +144,14 @@ class IngestPart:
             return cast(BinaryIO, io.BufferedReader(checked))
         return file
 
-    def _isolated(self, part: PlannedPart, extract: Extract) -> Isolated:
-        verdicts = Verdicts(out=self.out, part=part).load()
 
-        def judged(waiting: Waiting, verdict: Failed) -> None:
-            wikitext = waiting.question.kind == "wikitext"
-            name = named("mwparserfromhell") if wikitext else html_extractor(extract.extractor)
-            verdicts.add(waiting, verdict, extractor=name)
+def _isolated(verdicts: Verdicts, extract: Extract) -> Isolated:
+    def judged(waiting: Waiting, verdict: Failed) -> None:
+        wikitext = waiting.question.kind == "wikitext"
+        name = named("mwparserfromhell") if wikitext else html_extractor(extract.extractor)
+        verdicts.add(waiting, verdict, extractor=name)
 
-        return Isolated(limits=limits_of(extract), known=verdicts.of, judged=judged)
-
-
-@dataclass(kw_only=True)
-class _Account:
-    """What became of each record of a part, counted where it happens."""
-
-    records: int = 0
-    documents: int = 0
-    text_bytes: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    dead: Counter[str] = field(default_factory=Counter)
-    lost: Counter[str] = field(default_factory=Counter)
-    """Bytes of the dead letters, by reason."""
-    languages: Counter[str] = field(default_factory=Counter)
-
-    def watch(self, outcomes: Iterable[Outcome], part: PlannedPart, dead: TableWriter) -> Iterator[Page]:
-        """Lets pages through, counts what is skipped, writes dead letters down."""
-        for outcome in outcomes:
-            self.records += 1
-            match outcome:
-                case Page():
-                    yield outcome
-                case Skipped(reason=reason):
-                    self.skipped[reason] += 1
-                case DeadLetter(reason=reason, length=length):
-                    self.dead[reason] += 1
-                    self.lost[reason] += length
-                    dead.write(dead_letter_row(outcome, source=part.source, file=part.name))
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        self.documents += batch.num_rows
-        self.text_bytes += pc.sum(pc.binary_length(batch.column("text"))).as_py()
-        self.languages.update(batch.column("language").to_pylist())
-
-    def counts(self) -> Counts:
-        return Counts(
-            came_in=self.records, went_out=self.documents,
-            dropped=dict(sorted(self.skipped.items())), dead_letters=dict(sorted(self.dead.items())),
-        )
+    return Isolated(limits=limits_of(extract), known=verdicts.of, judged=judged)
 
 
 def _letters(*, out: str, output: dict[str, Any]) -> Iterator[Lost]:
@@ -181,8 +167,3 @@ def missing(part: PlannedPart, why: str) -> DeadLetter:
         offset=part.work.get("start", 0), inner_offset=0, length=part.size, reason=MISSING, record=b"",
         detail=why[:DETAIL_CHARACTERS].encode("utf-8", "replace").decode(),
     )
-
-
-def dead_letter_row(letter: DeadLetter, *, source: str, file: str) -> pa.RecordBatch:
-    """One DEAD_LETTERS row."""
-    return pa.RecordBatch.from_pylist([{"source": source, "file": file, **vars(letter)}], schema=DEAD_LETTERS)

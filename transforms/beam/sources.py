@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from schemas.errors import MissingRunError, RunError
-from transforms.beam import files, web_files
+from transforms.beam import files, stored_files, stores, web_files
 from transforms.beam.files import Found
+from transforms.beam.ranged import Span, only
 from transforms.beam.web_addresses import is_web, shown
 from transforms.beam.web_requests import Network
 
@@ -20,6 +22,26 @@ def open_source(path: str, *, identity: str | None = None, network: Network) -> 
     if is_web(path):
         return web_files.open_read(path, identity=identity, network=network)
     return files.open_read(path, identity=identity)
+
+
+def open_spans(path: str, spans: Sequence[Span], *, network: Network) -> BinaryIO:
+    """A file of which only `spans` will be read, sorted: each is one request where that is how it is read, unless it is
+    larger than ranged.MOST, and nothing else is asked. Raises, or reading does, MissingRunError where it is not
+    there."""
+    end = max(end for _, end in spans)
+    if is_web(path):
+        file = web_files.open_unseen(path, end=end, network=network)
+    elif stores.is_stored(path):
+        file = stored_files.open_unseen(path, end=end)
+    else:
+        try:
+            return files.open_read(path)
+        except FileNotFoundError as error:
+            raise MissingRunError(
+                f"{path}: is not there. Check --cc-base; --tolerate-missing goes on without it."
+            ) from error
+    only(file, spans)
+    return file
 
 
 def look(path: str, *, network: Network) -> Found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import time
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -14,8 +15,11 @@ from obstore.exceptions import BaseError, PreconditionError
 from schemas.errors import MissingRunError, RunError
 from transforms.beam.ranged import Ranges
 from transforms.beam.store_errors import told
-from transforms.beam.stores import PIECE, SENDING, TRIES, Stored, look, split, store_of
+from transforms.beam.stores import PIECE, SENDING, TRIES, Stored, look, split, store_of, stored
 from transforms.digests import DigestingSink
+
+_BEHIND = re.compile(r"416|InvalidRange|Requested range not satisfiable|Wanted range starting at", re.IGNORECASE)
+"""What stores, and our client of them, say of a range that begins behind the end."""
 
 
 def open_read(path: str, identity: str | None = None) -> BinaryIO:
@@ -28,6 +32,44 @@ def open_read(path: str, identity: str | None = None) -> BinaryIO:
         raise _changed(path)
     ranges = Ranges(found.size, lambda start, end: _bytes(found, start, end))
     return cast(BinaryIO, io.BufferedReader(ranges, 1 << 16))
+
+
+def open_unseen(path: str, *, end: int) -> BinaryIO:
+    """The object up to byte `end`, without asking for anything yet: the first bytes that are read tell which version it
+    is, and all others are of that one. A read raises MissingRunError if it is not there."""
+    seen: list[Stored] = []
+
+    def fetch(start: int, until: int) -> bytes:
+        if not seen:
+            return _first_bytes(path, start, until, seen)
+        until = min(until, seen[0].size)
+        return _bytes(seen[0], start, until) if start < until else b""
+
+    return cast(BinaryIO, io.BufferedReader(Ranges(end, fetch), 1 << 16))
+
+
+def _first_bytes(path: str, start: int, end: int, seen: list[Stored]) -> bytes:
+    """Bytes [start, end) of whatever lies there, or those of them that it has; tells `seen` what that is."""
+    for tried in range(TRIES):
+        try:
+            got = obstore.get(store_of(path), split(path)[1], options={"range": (start, end)})
+            data = bytes(got.bytes())
+        except FileNotFoundError as error:
+            raise MissingRunError(
+                f"{path}: is not there. Check --cc-base; --tolerate-missing goes on without it."
+            ) from error
+        except BaseError as error:
+            if _BEHIND.search(str(error)):
+                return b""
+            if tried + 1 == TRIES or "status code: 4" in str(error):
+                raise MissingRunError(str(told(error, path, "cannot be read"))) from error
+            time.sleep(0.1 * 2**tried)
+            continue
+        found = stored(path, got.meta)
+        if len(data) == min(end, found.size) - start:
+            seen.append(found)
+            return data
+    raise MissingRunError(f"{path}: the store gave {len(data)} bytes of {end - start}. Run the same command again.")
 
 
 def identity_of(found: Stored) -> str:

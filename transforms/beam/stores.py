@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PIECE", "SENDING", "TRIES", "LostRaceError", "Stored", "below", "delete", "is_stored", "look", "put", "read",
-    "split", "store_of",
+    "split", "store_of", "stored",
 ]
 
 PIECE = 8 << 20
@@ -68,7 +68,7 @@ def look(path: str, *, hasty: bool = False) -> Stored | None:
     if not key:
         return None
     try:
-        return _stored(path, obstore.head(store_of(path, hasty=hasty), key))
+        return stored(path, obstore.head(store_of(path, hasty=hasty), key))
     except FileNotFoundError:
         return None
     except (BaseError, ValueError) as error:
@@ -101,10 +101,10 @@ def below(prefix: str, *, deep: bool = True) -> Iterator[Stored]:
     try:
         _repeated(lambda: next(iter(obstore.list(store_of(prefix, hasty=True), key or None)), None))
         for meta in _repeated(whole):
-            stored = _stored(root + meta["path"], meta)
+            found = stored(root + meta["path"], meta)
             # a marker is named with a slash at its end, which the listing takes away: asked for, it is not there
-            if meta["size"] or look(stored.path):
-                yield stored
+            if meta["size"] or look(found.path):
+                yield found
     except (BaseError, ValueError, FileNotFoundError) as error:
         raise told(error, prefix, "cannot be listed") from error
 
@@ -113,7 +113,7 @@ def read(path: str) -> tuple[bytes, Stored] | None:
     """A small object, whole; None if it is not there."""
     def ask() -> tuple[bytes, Stored]:
         found = obstore.get(store_of(path), split(path)[1])
-        return bytes(found.bytes()), _stored(path, found.meta)
+        return bytes(found.bytes()), stored(path, found.meta)
 
     try:
         return _repeated(ask)
@@ -172,7 +172,7 @@ def _repeated(ask: Callable[[], T]) -> T:
     return ask()
 
 
-def _stored(path: str, meta: ObjectMeta) -> Stored:
+def stored(path: str, meta: ObjectMeta) -> Stored:
     return Stored(
         path=path, size=meta["size"], etag=meta["e_tag"], generation=meta["version"] if path[:3] == "gs:" else None,
         modified=meta["last_modified"],

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
+from schemas.errors import RunError
 from schemas.recipes import Tokenizer
 from schemas.records import Counts, Output, PartRecord
 from schemas.stages import TOKENIZER
@@ -88,6 +89,29 @@ class LearnTokenizer(beam.PTransform):
             | "all sums" >> beam.combiners.ToList()
             | "learn" >> beam.Map(_learn, self._out, self._settings, self._spill).with_output_types(dict[str, Output])
         )
+
+
+class KeepTokenizer(beam.PTransform):
+    """Plan path in; names the tokenizer that is there as the stage's one output, and learns none."""
+
+    def __init__(self, out: str, there: Output) -> None:
+        super().__init__()
+        self._out, self._there = out, there
+
+    def expand(self, plan: beam.PCollection[str]) -> beam.PCollection[dict[str, Output]]:
+        return plan | "keep" >> beam.Map(_kept, self._out, self._there).with_output_types(dict[str, Output])
+
+
+def _kept(_plan: str, out: str, there: Output) -> dict[str, Output]:
+    path = files.join(out, there.path)
+    with files.open_read(path) as file:
+        found = xxhash.xxh3_128_hexdigest(file.read())
+    if found != there.xxh3:
+        raise RunError(
+            f"{path}: not the tokenizer that the shards were made with, which a takedown keeps. Put that back, or "
+            f"remove {files.join(out, 'takedown/pin.json')} to learn another, for all shards."
+        )
+    return {"tokenizer": there}
 
 
 def _counts(record: PartRecord, out: str, spill: Spill) -> Iterator[Block]:

@@ -7,7 +7,7 @@ extractor the record is tried again. No plan key depends on a verdict.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from transforms.beam import files
 from transforms.beam.parts import PlannedPart
@@ -19,11 +19,16 @@ FOLDER = "verdicts"
 
 @dataclass(kw_only=True)
 class Verdicts:
-    """Those of one part, by record id."""
+    """Those of one part, by record id. `file` is the archive that is being read, where the part is of several."""
 
     out: str
     part: PlannedPart
     found: dict[str, dict[str, object]] = field(default_factory=dict)
+    file: str | None = None
+
+    def of_file(self, name: str) -> Verdicts:
+        """The same ones, for records of that archive of the part."""
+        return replace(self, file=name)
 
     def load(self) -> Verdicts:
         """Reads what an earlier attempt at the part wrote. A file that is damaged, or of another plan, says nothing."""
@@ -59,7 +64,7 @@ class Verdicts:
         return files.join(self.out, FOLDER, f"{self.part.part}.json")
 
     def _id(self, waiting: Waiting) -> str:
-        page = waiting.page
+        page, file = waiting.page, self.file or self.part.name
         return document_id(
-            source=self.part.source, file=self.part.name, offset=page.offset, inner_offset=page.inner_offset
+            source=self.part.source, file=file, offset=page.offset, inner_offset=page.inner_offset
         ).hex()

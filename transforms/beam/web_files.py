@@ -18,6 +18,7 @@ from transforms.beam.web_cache import kept
 from transforms.beam.web_requests import AgainError, Link, Network
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_BEHIND = re.compile(r"bytes \*/(\d+)")
 _NOTHING = re.compile(r"bytes \*/0")
 _PIECE = 1 << 16
 
@@ -51,6 +52,15 @@ def open_read(url: str, *, identity: str | None = None, network: Network) -> Bin
 
 def _open(found: Found, link: Link, network: Network) -> BinaryIO:
     ranges = _Closing(found.size, _Download(found=found, link=link, network=network).bytes)
+    ranges.link = link
+    return cast(BinaryIO, io.BufferedReader(ranges, _PIECE))
+
+
+def open_unseen(url: str, *, end: int, network: Network) -> BinaryIO:
+    """The file up to byte `end`, without asking for anything yet: the first bytes that are read tell which version it
+    is, and all others are of that one. Reading raises as `look` and as what `open_read` gives."""
+    link = Link(network)
+    ranges = _Closing(end, _Unseen(url=url, link=link, network=network).bytes)
     ranges.link = link
     return cast(BinaryIO, io.BufferedReader(ranges, _PIECE))
 
@@ -107,14 +117,17 @@ class _Download:
         """Appends bytes [start, end), or as many as come before it raises AgainError."""
         answer = self.link.get(self.found.path, {"Range": f"bytes={start}-{end - 1}", **self._condition()})
         self._check(answer, start, end)
+        self.take(answer, got, end - start)
+
+    def take(self, answer: http.client.HTTPResponse, got: bytearray, wanted: int) -> None:
+        """Appends the answer's `wanted` bytes, or as many as come before it raises AgainError."""
         before = len(got)
         try:
-            self._receive(answer, got, end - start)
+            self._receive(answer, got, wanted)
         except (OSError, http.client.HTTPException) as error:
             gained = len(got) - before
-            raise AgainError(
-                f"the answer broke off after {gained} bytes of {end - start}", gained=gained >= LEAST
-            ) from error
+            reason = f"the answer broke off after {gained} bytes of {wanted}"
+            raise AgainError(reason, gained=gained >= LEAST) from error
         self.link.end(answer)
 
     def _condition(self) -> dict[str, str]:
@@ -151,6 +164,48 @@ class _Download:
             wanted -= len(data)
             if not data or (wanted and time.monotonic() > until):
                 raise OSError
+
+
+@dataclass(kw_only=True)
+class _Unseen:
+    """Of the version that the first answer is of."""
+
+    url: str
+    link: Link
+    network: Network
+    seen: _Download | None = None
+
+    def bytes(self, start: int, end: int) -> bytes:
+        """Bytes [start, end), or those of them that the file has."""
+        got = bytearray()
+        if self.seen is None:
+            self.link.patiently(self.url, lambda: self._first(got, start, end))
+        if self.seen:
+            end = min(end, self.seen.found.size)
+            got += self.seen.bytes(start + len(got), end) if start + len(got) < end else b""
+        return bytes(got)
+
+    def _first(self, got: bytearray, start: int, end: int) -> None:
+        """Raises AgainError only as long as nothing is seen: what breaks off then goes on as of a file that is."""
+        answer = self.link.get(self.url, {"Range": f"bytes={start}-{end - 1}"})
+        text = answer.getheader("Content-Range") or ""
+        behind, match = _BEHIND.fullmatch(text), _RANGE.fullmatch(text)
+        if answer.status == 416 and behind and int(behind[1]) <= start:
+            self.link.close()
+            return
+        if answer.status != 206:
+            raise _refused(self.url, answer)
+        if not match or (int(match[1]), int(match[2])) != (start, min(end, int(match[3])) - 1):
+            raise AgainError(f"the server was asked for bytes {start}-{end - 1} and gave {text or 'others'!r}")
+        wanted, length = int(match[2]) + 1 - start, answer.getheader("Content-Length")
+        if length is not None and length != str(wanted):
+            raise AgainError(f"the server announced {length} bytes of {wanted}")
+        found = Found(path=self.url, size=int(match[3]), identity=f"{match[3]}@{_version(answer)}")
+        self.seen = _Download(found=found, link=self.link, network=self.network)
+        try:
+            self.seen.take(answer, got, wanted)
+        except AgainError:
+            self.link.close()
 
 
 def _changed(url: str) -> RunError:
