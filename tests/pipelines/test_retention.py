@@ -111,6 +111,15 @@ def test_a_table_that_was_lost_is_not_one_that_was_removed(job, copy, finished, 
     assert promised(copy) == promised(finished) and len(tables(copy, "documents")) == len(tables(finished, "documents"))
 
 
+def test_what_was_removed_of_another_plan_is_not_what_lacks_now(job, copy, finished, promised):
+    stale = {"plan_key": "of another plan", "files": 1, "bytes": 1, "swept": True}
+    (copy / "removed.json").write_text(json.dumps({"schema_version": 1, "removed": {"ingest": stale}}))
+    tables(copy, "documents")[0].unlink()
+    job.run(copy)
+    assert len(tables(copy, "documents")) == len(tables(finished, "documents"))
+    assert promised(copy) == promised(finished) and not any(marks(copy).values())
+
+
 @pytest.mark.parametrize("path", ["../victim.parquet", "documents/../../victim.parquet", "clean/mine.parquet", "/v"])
 def test_what_a_run_would_not_have_written_is_not_removed(copy, path):
     manifest = read_manifest(str(copy), INGEST)
