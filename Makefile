@@ -8,7 +8,7 @@ DEMO ?= demo-out
 ENGINE_TESTS ?= engines and not slow
 TEST_WORKERS ?= 2
 
-.PHONY: demo demo-train test test-all test-gcs test-dataflow test-prism test-flink test-spark lint bench bench-peers image-root \
+.PHONY: demo demo-train test test-all test-airflow test-gcs test-dataflow test-prism test-flink test-spark lint bench bench-peers image-root \
   clean-demo env
 
 demo: $(VENV)/.run
@@ -42,7 +42,7 @@ test: $(VENV)/.test lint
 
 test-all: $(VENV)/.test lint
 	@$(RUN) -m pipelines.models > /dev/null
-	$(RUN) -m pytest -m 'not bench and not gcs and not engines'
+	$(RUN) -m pytest -m 'not bench and not gcs and not engines and not airflow'
 
 test-gcs: $(VENV)/.test
 	@$(RUN) -m pipelines.models > /dev/null
@@ -52,6 +52,17 @@ test-gcs: $(VENV)/.test
 test-dataflow: $(VENV)/.gcp
 	@$(RUN) -m pipelines.models > /dev/null
 	$(RUN) -m pytest -m dataflow
+
+# Airflow has an environment of its own, .airflow: its libraries and Beam's exclude each other.
+test-airflow: $(VENV)/.test .airflow/.done
+	@$(RUN) -m pipelines.models > /dev/null
+	WINNOW_AIRFLOW=.airflow/bin/airflow $(RUN) -m pytest -m airflow tests/deploy
+
+.airflow/.done: deploy/airflow/requirements.lock
+	$(PYTHON) -m venv .airflow
+	.airflow/bin/python -m pip install --quiet --upgrade pip
+	.airflow/bin/python -m pip install --quiet -r deploy/airflow/requirements.lock
+	@touch $@
 
 # What the image of deploy/ holds, in a folder: no daemon needed.
 IMAGE_ROOT ?= image-root

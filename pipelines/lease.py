@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from schemas.errors import RunError
+from schemas.errors import HeldError, RunError
 from transforms.beam import files, stores
 
 BEAT_S = 10.0
@@ -54,7 +54,7 @@ class Owner:
 def leased(out: str, *, lost: Callable[[str], None]) -> Iterator[None]:
     """Holds the lock of `out` while the block runs, and calls `lost` with a message, from a thread, if it is lost.
 
-    Raises RunError, naming the owner, while another run holds it."""
+    Raises HeldError, naming the owner, while another run holds it."""
     lease = _Lease(out)
     lease.take()
     over = threading.Event()
@@ -122,7 +122,7 @@ class _Lease:
         try:
             self.put(self.owner)
         except stores.LostRaceError as error:
-            raise RunError(f"--output {self.out}: another run has just begun here{self.holder()}. "
+            raise HeldError(f"--output {self.out}: another run has just begun here{self.holder()}. "
                            "Wait, or give another --output.") from error
 
     def put(self, owner: Owner) -> None:
@@ -169,8 +169,8 @@ def check_writable(out: str) -> None:
         raise RunError(f"{out}: an object written there cannot be read back. Choose another --output.")
 
 
-def _held(out: str, other: Owner, left: float) -> RunError:
-    return RunError(
+def _held(out: str, other: Owner, left: float) -> HeldError:
+    return HeldError(
         f"--output {out}: another run is writing here: {_named(other)}. Wait, or give another --output; if that run is "
         f"dead, its lock ends in {max(1, round(left))} s."
     )

@@ -22,6 +22,8 @@ import grpc
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
+from pipelines import telling
+from pipelines.exits import WORKER_LOST
 from pipelines.options import Options
 from schemas.stages import Stage
 from transforms.beam import files
@@ -29,8 +31,6 @@ from transforms.beam.parts import PlannedPart
 
 _DEATH = "Worker subprocess exited with return code"
 """What Beam 2.77's local_job_service raises in the thread that waits for a worker."""
-WORKER_LOST = 3
-"""Exit status of a run that lost a worker."""
 
 
 def local_runner(options: Options) -> FnApiRunner:
@@ -100,6 +100,8 @@ def end_with_workers(message: str, *, status: int) -> NoReturn:
     for process in worker_processes():
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
+    with contextlib.suppress(Exception):
+        telling.ended(status, message)
     os._exit(status)
 
 

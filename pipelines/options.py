@@ -9,9 +9,12 @@ from dataclasses import dataclass
 
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
+from pipelines.exits import table
 from pipelines.planning.asked import NOTHING, Asked, add_asked, asked_of
 from pipelines.reach import NEAR, Reach, add_reach, reach_of
-from schemas.errors import RunError
+from pipelines.retention import add_retention, kept_folders
+from pipelines.telling import add_telling
+from schemas.errors import OptionError, RunError
 
 BATCH_ROWS = 1024
 PART_BYTES = 1 << 30
@@ -39,18 +42,31 @@ class Options:
     beam: PipelineOptions
     replay: str | None = None
     reach: Reach = NEAR
+    keep: tuple[str, ...] | None = None
+    """Folders of stages whose data stays; None: all."""
+    gc: str | None = None
+    """What becomes of files that no manifest names: "remove", "list", or None: nothing."""
     takedown: tuple[str, ...] = ()
     plan: Asked = NOTHING
     log_format: str = "text"
 
 
 def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: bool) -> Options:
-    """Raises RunError at an option that neither we nor Beam know, or a value out of range."""
+    """Raises OptionError at an option that neither we nor Beam know, or a value out of range."""
+    try:
+        return _parse(argv, command=command, about=about, needs_input=needs_input)
+    except RunError as error:
+        raise OptionError(str(error)) from error
+
+
+def _parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: bool) -> Options:
     parser = _parser(command=command, about=about, needs_input=needs_input)
     ours, rest = parser.parse_known_args(argv)
     _check_known(rest, parser)
     if command == "ingest" and (ours.input is None) == (ours.replay is None):
         raise RunError("Give either --input or --replay: what is to be read.")
+    if command == "clean" and needs_input and ours.input is None and (ours.gc is None or ours.keep):
+        raise RunError("Give --input: what is to be read. Only --gc can do without.")
     if ours.workers < 1 or ours.batch_rows < 1:
         raise RunError("--workers and --batch-rows must be at least 1.")
     if ours.part_bytes < _LEAST_PART:
@@ -67,7 +83,8 @@ def parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input: 
         workers=ours.workers, batch_rows=ours.batch_rows, part_bytes=ours.part_bytes,
         language_model=ours.language_model, local=local,
         beam=PipelineOptions(_beam_arguments(ours.runner, ours.workers, local=local) + rest),
-        reach=reach_of(ours) if needs_input else NEAR, takedown=tuple(ours.takedown or ()), log_format=ours.log_format,
+        reach=reach_of(ours) if needs_input else NEAR, takedown=tuple(ours.takedown or ()),
+        log_format=ours.log_format, keep=kept_folders(ours.keep), gc=ours.gc,
         plan=asked_of(ours, command=command) if command in PLANNED else NOTHING,
     )
 
@@ -77,11 +94,12 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
         prog=f"python -m pipelines.{command}", description=about, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Other options go to Beam: --project, --temp_location, --flink_master, …\n"
-               "Finished parts and stages are kept: run the same command again after anything went wrong.",
+               "Finished parts and stages are kept: run the same command again after anything went wrong."
+               f"\n\n{table()}",
     )
     if needs_input:
         parser.add_argument(
-            "--input", action="append", required=command not in ("ingest", "plan"), metavar="[NAME=]PATTERN[@RECIPE]",
+            "--input", action="append", metavar="[NAME=]PATTERN[@RECIPE]",
             help="files to read: a path, a quoted glob or a folder, of WARC, WET, ARC, JSON lines or Parquet, gzip, "
                  "zstd or plain, told by their content; hidden files are left out; may be given several times. NAME is "
                  "the source, a component of the training mixture (default web); RECIPE applies to this source. "
@@ -90,7 +108,7 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
                  "are joined by & out of languages=, domain=, tld=, mime=, status=, from=, to= (YYYYMMDD), each with "
                  "values joined by commas, and url= (with *)",
         )
-    parser.set_defaults(replay=None)
+    parser.set_defaults(input=None, replay=None)
     if command == "ingest":
         parser.add_argument(
             "--replay", metavar="OUT/dead_letters",
@@ -117,7 +135,7 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
         "--batch-rows", type=int, default=BATCH_ROWS, metavar="N",
         help=f"documents handled at a time (default {BATCH_ROWS}); memory and speed, never the result",
     )
-    parser.set_defaults(part_bytes=PART_BYTES)
+    parser.set_defaults(part_bytes=PART_BYTES, keep=None, gc=None)
     if needs_input:
         parser.add_argument(
             "--part-bytes", type=int, metavar="N",
@@ -141,6 +159,9 @@ def _parser(*, command: str, about: str, needs_input: bool) -> argparse.Argument
         add_asked(parser, command=command)
     if needs_input:
         add_reach(parser)
+    if command == "clean":
+        add_retention(parser)
+    add_telling(parser)
     return parser
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
+from pipelines import telling
+from pipelines.command import main, say  # noqa: F401
 from pipelines.dataflow import Service, check_launch, job_name, stage_options, template_location
 from pipelines.dataflow_options import is_dataflow
 from pipelines.engines.ready import make_ready
@@ -20,6 +21,7 @@ from pipelines.follow import follow, person
 from pipelines.local import ending_with_its_workers, local_runner
 from pipelines.metering import metered
 from pipelines.options import Options
+from pipelines.retention import check_reads, data_of, forget_removed, is_removed, removed
 from pipelines.settings import check_version
 from pipelines.watch import shown
 from schemas.errors import RunError
@@ -56,7 +58,12 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
     done = finished(options.output, work)
     if done and template is None:
         say(f"{work.stage.name:9} already complete: {_summary(done)}")
+        telling.stage_ended(done, kept=True)
         return done
+    check_reads(options.output, work.stage)
+    if work.stage.name in removed(options.output):
+        say(f"{work.stage.name:9} all parts are done again, not new ones alone: --keep removed {work.stage.folder}/")
+    telling.stage_began(work.stage.name, work.plan_key)
     blank = Manifest(
         stage=work.stage.name, plan_key=work.plan_key, recipes=work.recipes, libraries=work.libraries,
     )
@@ -76,6 +83,7 @@ def run_stage(options: Options, work: Work, graph: Graph) -> Manifest:
         path = manifest_path(options.output, work.stage)
         raise RunError(f"{path}: another run has published it. End one of the two, and run the other's command again.")
     say(f"{work.stage.name:9} {_summary(manifest)} in {time.monotonic() - started:.1f} s")
+    telling.stage_ended(manifest, kept=False)
     return manifest
 
 
@@ -125,11 +133,12 @@ def begin(options: Options, work: Work) -> None:
 
 
 def finished(out: str, work: Work) -> Manifest | None:
-    """The stage's manifest, if it is of this plan and all it names is there in full size."""
+    """The stage's manifest, if it is of this plan and all it names is there in full size, or was removed by --keep."""
     manifest = read_manifest(out, work.stage)
     if manifest is None or manifest.plan_key != work.plan_key:
         return None
-    outputs = [o for part in manifest.parts for o in part.outputs.values()] + list(manifest.outputs.values())
+    gone = is_removed(manifest, removed(out))
+    outputs = [*([] if gone else data_of(manifest)), *manifest.outputs.values()]
     sizes = files.asked(files.size, [files.join(out, o.path) for o in outputs])
     return manifest if all(size == o.bytes for o, size in zip(outputs, sizes, strict=True)) else None
 
@@ -165,6 +174,7 @@ def forget_from(out: str, stage: Stage) -> None:
     for later in reversed(stages[stages.index(stage) :]):
         files.remove(manifest_path(out, later))
     files.remove(files.join(out, ENCODE.folder, "manifest.json"))  # the trainer's: what it names may change now
+    forget_removed(out, stages[stages.index(stage) :])
 
 
 @contextlib.contextmanager
@@ -195,20 +205,6 @@ def readable_errors(stage: Stage):  # type: ignore[no-untyped-def]
 def _first_words(message: str) -> str:
     line = message.partition("\n")[0].partition(" [while running")[0]
     return line.removesuffix('"').removesuffix("'")
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def main(run: Callable[[Sequence[str] | None], None], argv: Sequence[str] | None = None) -> None:
-    """Runs a command; prints a RunError as one line and exits with 1."""
-    try:
-        run(argv)
-    except (RunError, ConservationError) as error:
-        sys.exit(f"winnow: {error}")
-    except KeyboardInterrupt:
-        sys.exit("winnow: interrupted. Finished parts are kept: run the same command again to go on.")
 
 
 def _summary(manifest: Manifest) -> str:

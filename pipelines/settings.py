@@ -44,7 +44,14 @@ class Settings:
 
 def write_settings(out: str, settings: Settings) -> None:
     data = {"schema_version": SCHEMA_VERSION, **dataclasses.asdict(settings)}
-    files.write_bytes(files.join(out, _FILE), (json.dumps(data, indent=1, sort_keys=True) + "\n").encode())
+    text, path = json.dumps(data, indent=1, sort_keys=True) + "\n", files.join(out, _FILE)
+    try:
+        if files.read_text(path) == text:
+            return
+    except ValueError:
+        pass  # not even text
+    files.remove(files.join(out, "report.html"))  # it tells of other settings
+    files.write_bytes(path, text.encode())
 
 
 def read_settings(out: str) -> Settings:

@@ -40,7 +40,8 @@ EXAMPLES = {
 
 def launch(values: dict[str, str]) -> None:
     argv = [f"{name}={value}" for name, value in GIVEN.items()] + [f"--{n}={v}" for n, v in values.items()]
-    options = parse(argv, command="ingest", about="", needs_input="input" in values)
+    command = "ingest" if "input" in values else "dedupe"  # the template is of any stage, and only ingest takes inputs
+    options = parse(argv, command=command, about="", needs_input=command == "ingest")
     check_dataflow(options, where_is=lambda _: frozenset({"us-central1"}))
 
 

@@ -15,6 +15,7 @@ from schemas.recipes import Extract
 from transforms.archive import read_archive
 from transforms.beam.children import end_idle, limits_of
 from transforms.beam.isolated import Isolated
+from transforms.beam.metrics import peak_rss
 from transforms.inflate import Inflated
 from transforms.outcomes import DeadLetter, Outcome, Page
 
@@ -31,8 +32,8 @@ def main(first: int, count: int) -> None:
         found["wrong"] += [f"case {n}, {one.kind}: {what}" for what in wrong(one, outcomes)]
     end_idle()
     found["outcomes"] = dict(sorted(found["outcomes"].items()))
-    usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    found["rss_mib"], found["child_rss_mib"] = (kib >> 10 for kib in usage)
+    found["rss_mib"] = peak_rss() >> 20
+    found["child_rss_mib"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
     print(json.dumps(found))
 
 

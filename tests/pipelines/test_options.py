@@ -17,7 +17,7 @@ from pipelines.reach import Reach
 from schemas.errors import RunError
 
 HELP = """\
-usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output OUT [--recipe NAME]
+usage: python -m pipelines.clean [-h] [--input [NAME=]PATTERN[@RECIPE]] --output OUT [--recipe NAME]
                                  [--runner RUNNER] [--workers N] [--batch-rows N] [--part-bytes N]
                                  [--takedown FILE] [--language-model PATH] [--log-format {text,json}]
                                  [--dry-run] [--rates FILE] [--sample MB] [--prices FILE.toml]
@@ -25,7 +25,8 @@ usage: python -m pipelines.clean [-h] --input [NAME=]PATTERN[@RECIPE] --output O
                                  [--machine-cores N] [--machine-memory GIB] [--json] [--cc-base BASE]
                                  [--wiki-base BASE] [--limit-files N] [--sample-files N]
                                  [--tolerate-missing] [--requests-per-second N] [--cache FOLDER]
-                                 [--allow-http]
+                                 [--allow-http] [--keep FOLDERS] [--gc [list]] [--status-file FILE]
+                                 [--webhook URL]
 
 What it does.
 
@@ -72,6 +73,16 @@ options:
   --cache FOLDER        keep files of https:// in this folder of each machine, whole and by version, for
                         other runs; nothing clears it
   --allow-http          take http:// addresses of other machines too
+  --keep FOLDERS        what stays of the stages' data after success, of
+                        documents,duplicates,clean,tokenizer,shards (default all); shards/, tokenizer.json and
+                        all manifests always stay. Without documents/ another input or rule reads every archive
+                        again
+  --gc [list]           remove the files of parts that no manifest names, after the run or, without --input,
+                        alone; --gc=list prints them instead
+  --status-file FILE    JSON of how the run stands, written whole at its start, after each stage and at its end
+  --webhook URL         address that gets the same JSON at the end, https alone but on this machine; also
+                        WINNOW_WEBHOOK, which keeps it out of lists of processes; what it answers never fails a
+                        run
 
 the plan:
   --dry-run             print the plan, as pipelines.plan does, and end
@@ -91,6 +102,16 @@ the plan:
 
 Other options go to Beam: --project, --temp_location, --flink_master, …
 Finished parts and stages are kept: run the same command again after anything went wrong.
+
+Exit status:
+    0  done, or nothing to do
+    1  failed: the message says why; finished parts are kept, so run the same command again
+    2  the command line is wrong: nothing was begun
+    3  a worker process was lost; run the same command again
+    4  another run took the output over; run the same command again when that has ended
+    5  another run has the output: nothing was begun
+  130  interrupted
+  143  ended by SIGTERM
 """
 
 

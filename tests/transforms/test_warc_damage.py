@@ -176,15 +176,15 @@ def test_headers_without_end_are_given_up() -> None:
 
 def test_a_panic_in_a_parser_costs_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
     panic = type("PanicException", (BaseException,), {})
-    answers = iter([panic("index out of bounds \ud800"), ("text", "utf-8"), KeyboardInterrupt()])
+    answers = iter([panic("index out of bounds \ud800"), ("text", "utf-8", None), KeyboardInterrupt()])
 
-    def page_text(*_: object, **__: object) -> tuple[str, str]:
+    def read_page(*_: object, **__: object) -> tuple[str, str, None]:
         answer = next(answers)
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
-    monkeypatch.setattr(transforms.warc, "page_text", page_text)
+    monkeypatch.setattr(transforms.warc, "read_page", read_page)
     one = record("response", b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\nx", "Content-Type: application/http")
     found = outcomes(one + one)
     assert list(map(name, found)) == ["parser_panic", "page"]

@@ -15,8 +15,8 @@ from transforms.identity import fingerprint
 PACKAGES = ("schemas", "transforms")
 """Ours that run on a worker."""
 LIBRARIES = (
-    "apache-beam", "brotli", "datasketch", "fasttext-community", "google-crc32c", "llvmlite", "mwparserfromhell",
-    "numba", "numpy", "obstore", "pyarrow", "resiliparse", "scipy", "tokenizers", "xxhash", "zstandard",
+    "apache-beam", "brotli", "datasketch", "fasttext-community", "google-crc32c", "isal", "llvmlite",
+    "mwparserfromhell", "numba", "numpy", "obstore", "pyarrow", "resiliparse", "scipy", "tokenizers", "xxhash", "zstandard",
 )
 """What decides a worker's bytes, beside our code; a test compares it with what the stages import."""
 ROOT = Path(__file__).resolve().parents[2]

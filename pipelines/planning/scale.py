@@ -1,10 +1,10 @@
-"""The plan of whole snapshots of Common Crawl, on paper: what SCALE.md quotes.
+"""The plan of whole snapshots of Common Crawl, on paper: what deploy/SCALE.md quotes.
 
-    python deploy/scale.py --snapshots 1 --workers 4000
-    python deploy/scale.py --snapshots 10 --workers 20000
+    python -m pipelines.planning.scale --snapshots 1 --workers 4000
+    python -m pipelines.planning.scale --snapshots 10 --workers 20000
 
-The arithmetic is that of `pipelines.plan`, over sizes that nobody has to fetch. What a gigabyte of a snapshot becomes is
-CRAWL below, each number with its source; what it costs is pipelines/planning/rates.json, and BENCHMARKS.md for pages.
+The arithmetic is that of `pipelines.plan`, over sizes that nobody has to fetch. What a gigabyte of a snapshot becomes
+is below, each number with its source; what it costs is pipelines/planning/rates.json, and BENCHMARKS.md for pages.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from pipelines.planning.estimate import Group, Job, stages
 from pipelines.planning.rates import KindRates, Rates, read_rates
 from pipelines.planning.show import columns, count, duration, size
-from pipelines.planning.spread import Spread, total
+from pipelines.planning.spread import Spread, exactly, total
 from pipelines.recipes import WEB_EN
 
 FILES, FILE_BYTES, PAGES = 90_000, 1_000_000_000, 28_000
@@ -26,20 +26,26 @@ TEXT = Spread(low=2_500, mid=4_000, high=5_300)
 PAGES_A_SECOND = Spread(low=550, mid=430, high=300)
 """WARC to clean, of a core: BENCHMARKS.md has 541 for pages of 29 kB of HTML and 430 for pages of 174 kB."""
 KEPT = Spread(low=0.05, mid=0.12, high=0.2)
-"""Of the pages, by a recipe as web-en: English is 43 to 46 % of a snapshot (commoncrawl.github.io/cc-crawl-statistics), and
-FineWeb keeps some 150 of 1,500 billion tokens of one (Penedo et al. 2024, figures by snapshot). The rest is a guess."""
+"""Of the pages, by a recipe as web-en. English is less than half of a snapshot
+(commoncrawl.github.io/cc-crawl-statistics), and FineWeb has 15 trillion tokens of 96 snapshots (Penedo et al. 2024):
+156 billion each, the low end here."""
 DUPLICATES = Spread(low=0.1, mid=0.25, high=0.4)
 SAMPLE_PER_MILLION = 2_000
 """Documents whose text the tokenizer counts: 0.2 % of 300 million is more than any tokenizer needs."""
+ROW = 900
+"""Bytes of a row of documents/ beside its text, compressed: signature, digest, address and signals. Our estimate."""
+PACKED = Spread(low=0.38, mid=0.41, high=0.5)
+"""Of a text, by zstd: `filter_out` and `ingest_out` of rates.json."""
 
 
 def crawl(rates: KindRates) -> KindRates:
     """What a byte of a snapshot becomes and costs, where pages of another kind would tell wrongly."""
     pages = PAGES / FILE_BYTES
+    text, speed = TEXT.times(pages), PAGES_A_SECOND
     return dataclasses.replace(
-        rates, documents=Spread(low=pages * 0.9, mid=pages, high=pages * 1.1), text=TEXT.times(pages),
-        ingest_cpu=Spread(low=pages / PAGES_A_SECOND.low, mid=pages / PAGES_A_SECOND.mid, high=pages / PAGES_A_SECOND.high),
-        ingest_out=(TEXT.times(pages) * Spread(low=0.38, mid=0.41, high=0.5)) + Spread(low=1, mid=1, high=1).times(pages * 900),
+        rates, documents=Spread(low=pages * 0.9, mid=pages, high=pages * 1.1), text=text,
+        ingest_cpu=Spread(low=pages / speed.low, mid=pages / speed.mid, high=pages / speed.high),
+        ingest_out=text * PACKED + exactly(pages * ROW),
         kept=KEPT, kept_text=KEPT, duplicates=DUPLICATES,
     )
 
