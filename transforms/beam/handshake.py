@@ -16,7 +16,8 @@ PACKAGES = ("schemas", "transforms")
 """Ours that run on a worker."""
 LIBRARIES = (
     "apache-beam", "brotli", "datasketch", "fasttext-community", "google-crc32c", "isal", "llvmlite",
-    "mwparserfromhell", "numba", "numpy", "obstore", "pyarrow", "resiliparse", "scipy", "tokenizers", "xxhash", "zstandard",
+    "mwparserfromhell", "numba", "numpy", "obstore", "pyarrow", "resiliparse", "scipy", "tokenizers", "xxhash",
+    "zstandard",
 )
 """What decides a worker's bytes, beside our code; a test compares it with what the stages import."""
 ROOT = Path(__file__).resolve().parents[2]
