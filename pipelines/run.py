@@ -18,10 +18,11 @@ from pipelines.dataflow import Service, check_launch, job_name, stage_options, t
 from pipelines.dataflow_options import is_dataflow
 from pipelines.engines.ready import make_ready
 from pipelines.follow import follow, person
+from pipelines.layout import is_of_a_part
 from pipelines.local import ending_with_its_workers, local_runner
 from pipelines.metering import metered
 from pipelines.options import Options
-from pipelines.retention import check_reads, data_of, forget_removed, is_removed, removed
+from pipelines.retention import check_reads, forget_removed, is_removed, removed
 from pipelines.settings import check_version
 from pipelines.watch import shown
 from schemas.errors import RunError
@@ -138,7 +139,8 @@ def finished(out: str, work: Work) -> Manifest | None:
     if manifest is None or manifest.plan_key != work.plan_key:
         return None
     gone = is_removed(manifest, removed(out))
-    outputs = [*([] if gone else data_of(manifest)), *manifest.outputs.values()]
+    outputs = [o for part in manifest.parts for o in part.outputs.values() if not (gone and is_of_a_part(o.path))]
+    outputs += manifest.outputs.values()
     sizes = files.asked(files.size, [files.join(out, o.path) for o in outputs])
     return manifest if all(size == o.bytes for o, size in zip(outputs, sizes, strict=True)) else None
 

@@ -47,6 +47,14 @@ def code(*arguments: str) -> int | str | None:
     return error.value.code
 
 
+def told(*arguments: str) -> str:
+    """Why it could not tell."""
+    with pytest.raises(SystemExit) as error:
+        main(status.run, list(arguments))
+    assert error.value.code == 1
+    return str(error.value)
+
+
 def test_a_finished_run(finished, capsys):
     assert code(str(finished)) == 0
     told = capsys.readouterr().out
@@ -70,8 +78,8 @@ def test_the_same_as_json(finished, capsys):
 
 
 def test_nothing_there(tmp_path):
-    assert code(str(tmp_path / "none")) == f"winnow: {tmp_path}/none: no run has begun here. Give the --output of one."
-    assert code("s4://x/y").startswith("winnow: OUT s4://x/y: files at s4:// cannot be used here")
+    assert told(str(tmp_path / "none")) == f"winnow: {tmp_path}/none: no run has begun here. Give the --output of one."
+    assert told("s4://x/y").startswith("winnow: OUT s4://x/y: files at s4:// cannot be used here")
     assert not (tmp_path / "none").exists()
 
 

@@ -20,6 +20,14 @@ def code(*arguments: str) -> int | str | None:
     return error.value.code
 
 
+def told(*arguments: str) -> str:
+    """Why it could not tell."""
+    with pytest.raises(SystemExit) as error:
+        main(status.run, list(arguments))
+    assert error.value.code == 1
+    return str(error.value)
+
+
 def test_a_run_is_seen_by_its_heartbeat(s3, monkeypatch, capsys):
     out = f"{s3.url}/out"
     with locked(out):
@@ -49,4 +57,4 @@ def test_the_store_keeps_why_a_run_failed(s3):
         assert "failed" not in json.loads(s3.get("out/.lock")), "other versions would take such a lock for none"
         assert code(out) == 10
     assert code(out) == 12
-    assert code(f"{s3.url}/none").startswith("winnow: s3://")
+    assert told(f"{s3.url}/none").startswith("winnow: s3://")
