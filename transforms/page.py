@@ -67,11 +67,6 @@ def decode(body: bytes, *, declared: str | None) -> tuple[str, str]:
     return body.decode("utf-8", "replace"), "utf-8"
 
 
-def page_text(body: bytes, *, media_type: str, declared: str | None, extract: Extract) -> tuple[str, str]:
-    """(main text, charset) of `read_page`."""
-    return read_page(body, media_type=media_type, declared=declared, extract=extract)[:2]
-
-
 def read_page(
     body: bytes, *, media_type: str, declared: str | None, extract: Extract
 ) -> tuple[str, str, str | None]:
@@ -85,7 +80,7 @@ def read_page(
         text = precise_text(page)  # which refuses what is too large first
         robots, page = of_page(HTMLTree.parse(page), page), text
     elif media_type in HTML_TYPES:
-        if (tags := page.count("<")) > MAX_TAGS:
+        if len(page) > MAX_TAGS and (tags := page.count("<")) > MAX_TAGS:  # counting takes 3 % of reading a page
             raise RecordError("extractor_limit", f"{tags} tags, more than {MAX_TAGS}")
         main_content = extract.main_content and _nesting(page) <= _MAX_NESTING
         tree = HTMLTree.parse(page)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from pipelines.sample.archive import warc_record
 from schemas.recipes import Extract
-from transforms.page import page_text
+from transforms.page import read_page
 
 PACKAGES = Path(__file__).with_name("packages.txt")
 PAGE_BYTES = range(1_500, 1_000_001)
@@ -101,7 +101,7 @@ def sections(folder: Path) -> Iterator[tuple[str, str]]:
     """(address, text) of the pages' main texts, cut at blank lines."""
     for path in pages(folder / "x", TEXT_CAPS):
         name = str(path.relative_to(folder / "x"))
-        text, _ = page_text(content(path), media_type="text/html", declared=None, extract=Extract())
+        text, *_ = read_page(content(path), media_type="text/html", declared=None, extract=Extract())
         wanted = SECTION_CHARACTERS[number("section", name) % len(SECTION_CHARACTERS)]
         lines: list[str] = []
         for line in [*text.split("\n"), ""]:

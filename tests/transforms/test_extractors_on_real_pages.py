@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from schemas.recipes import Extract, Extractor
-from transforms.page import page_text
+from transforms.page import read_page
 
 pytest.importorskip("trafilatura", reason="pip install 'winnow-data[precision]' brings it")
 
@@ -36,7 +36,7 @@ def gold(data_folder: Path) -> Pages:
 
 
 def extracted(body: bytes, extractor: Extractor) -> str:
-    return page_text(body, media_type="text/html", declared="utf-8", extract=Extract(extractor=extractor))[0]
+    return read_page(body, media_type="text/html", declared="utf-8", extract=Extract(extractor=extractor))[0]
 
 
 def score(text: str, wanted: str) -> tuple[float, float, float]:

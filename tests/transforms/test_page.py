@@ -10,7 +10,7 @@ from resiliparse.parse.encoding import map_encoding_to_html5
 
 from schemas.recipes import Extract
 from transforms.outcomes import RecordError
-from transforms.page import decode, media_type_of, page_text, tidy
+from transforms.page import decode, media_type_of, read_page, tidy
 
 FRENCH = "<p>Ça va très bien, où étais-tu l'été passé, à la mer ou à la forêt ? Déjà à l'école."
 RUSSIAN = "<p>Привет, как дела сегодня? Хорошая погода стоит в нашем городе уже неделю."
@@ -91,12 +91,12 @@ def test_the_case_of_windows_874_is_real() -> None:
 def test_pages() -> None:
     html = b"<html><title>T</title><body><nav>menu</nav><main><p>One\r\ntwo.</p><!-- no --></main></body></html>"
     both = {
-        main: page_text(html, media_type="text/html", declared=None, extract=Extract(main_content=main))[0]
+        main: read_page(html, media_type="text/html", declared=None, extract=Extract(main_content=main))[0]
         for main in (True, False)
     }
     assert both[True] == "One two."
     assert "menu" in both[False]
-    plain = page_text(b" <p>a\r\nb\rc \n", media_type="text/plain", declared=None, extract=Extract())
+    plain = read_page(b" <p>a\r\nb\rc \n", media_type="text/plain", declared=None, extract=Extract())[:2]
     assert plain == ("<p>a\nb\nc", "utf-8")
     assert tidy("\r\n a\r\r\n ") == "a"
     for start in (
@@ -111,7 +111,7 @@ def test_pages() -> None:
 @pytest.mark.parametrize("page", ["<div>" * 300_000 + "text", "<ARTICLE>" * 9000 + "text" + "</ARTICLE>" * 9000])
 def test_a_page_nested_beyond_sense_takes_no_hours(page: str) -> None:
     began = time.perf_counter()
-    assert page_text(page.encode(), media_type="text/html", declared=None, extract=Extract())[0] == "text"
+    assert read_page(page.encode(), media_type="text/html", declared=None, extract=Extract())[0] == "text"
     assert time.perf_counter() - began < 10
 
 
@@ -121,12 +121,12 @@ def test_a_page_of_more_tags_than_the_bound_is_refused(monkeypatch: pytest.Monke
         monkeypatch.setattr("transforms.page.MAX_TAGS", bound)
         if refused:
             with pytest.raises(RecordError, match="extractor_limit: 20 tags, more than 19"):
-                page_text(page, media_type="text/html", declared=None, extract=Extract())
+                read_page(page, media_type="text/html", declared=None, extract=Extract())
         else:
-            assert "text" in page_text(page, media_type="text/html", declared=None, extract=Extract())[0]
-        assert "<p>" in page_text(page, media_type="text/plain", declared=None, extract=Extract())[0]
+            assert "text" in read_page(page, media_type="text/html", declared=None, extract=Extract())[0]
+        assert "<p>" in read_page(page, media_type="text/plain", declared=None, extract=Extract())[0]
 
 
 def test_a_long_flat_page_still_gives_its_main_content() -> None:
     page = "<nav>menu</nav><main>" + "<div><p>Some text.</p></div>" * 20_000 + "</main>"
-    assert "menu" not in page_text(page.encode(), media_type="text/html", declared=None, extract=Extract())[0]
+    assert "menu" not in read_page(page.encode(), media_type="text/html", declared=None, extract=Extract())[0]

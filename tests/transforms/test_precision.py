@@ -21,7 +21,7 @@ from transforms.archive import read_archive
 from transforms.extractors import html_extractor
 from transforms.inflate import Inflated
 from transforms.outcomes import DeadLetter, Outcome, Page, RecordError, Skipped
-from transforms.page import page_text
+from transforms.page import read_page
 from transforms.precision import MAX_ATTRIBUTES, MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, precise_text
 
 trafilatura = pytest.importorskip("trafilatura", reason="pip install 'winnow-data[precision]' brings it")
@@ -36,7 +36,7 @@ ARTICLE = (
 
 
 def text_of(page: str) -> str:
-    return page_text(page.encode(), media_type="text/html", declared=None, extract=PRECISE)[0]
+    return read_page(page.encode(), media_type="text/html", declared=None, extract=PRECISE)[0]
 
 
 def outcomes(body: bytes, *, media_type: str = "text/html", extract: Extract = PRECISE) -> list[Outcome]:
@@ -56,7 +56,7 @@ def test_a_paragraph_is_a_line_and_what_is_around_it_is_left_out() -> None:
 
 def test_plain_text_is_not_extracted() -> None:
     body = b" <p>a\r\nb "
-    assert page_text(body, media_type="text/plain", declared=None, extract=PRECISE) == ("<p>a\nb", "utf-8")
+    assert read_page(body, media_type="text/plain", declared=None, extract=PRECISE)[:2] == ("<p>a\nb", "utf-8")
 
 
 @pytest.mark.parametrize("page", [
@@ -236,9 +236,9 @@ def test_a_process_with_other_hashes_gives_the_same_texts() -> None:
 def test_the_default_extractor_does_not_load_it() -> None:
     code = (
         "import sys, transforms.beam.ingest\n"
-        "from transforms.page import page_text; from schemas.recipes import Extract\n"
+        "from transforms.page import read_page; from schemas.recipes import Extract\n"
         "extract = Extract(extractor={!r}) if {!r} else Extract()\n"
-        "page_text(b'<p>text', media_type='text/html', declared=None, extract=extract)\n"
+        "read_page(b'<p>text', media_type='text/html', declared=None, extract=extract)\n"
         "print(sorted(sys.modules.keys() & {{'trafilatura', 'lxml', 'justext'}}))"
     )
     loaded = [
