@@ -46,6 +46,44 @@ class Grammar:
     headers_of: Callable[[bytes], Headers]
 
 
+def _is_version(line: bytes) -> bool:
+    return line.removeprefix(b"\xef\xbb\xbf").startswith(b"WARC/")
+
+
+def field(head: bytes, name: str) -> str | None:
+    """The first value of a header of _PLAIN, as `read_headers` reads it, and mostly without all the others."""
+    found = _PLAIN[name].search(head)
+    if found and head.lower().count(name.encode()) == 1:
+        return found[1].decode()
+    return first(read_headers(head.split(b"\n")[1:]), name)
+
+
+def length_of(head: bytes) -> int:
+    """The Content-Length. Raises RecordError `truncated`, since without it nothing says where to go on."""
+    if not _is_version(head):
+        raise RecordError("truncated", f"the bytes after the last record are no record: {head[:40]!r}")
+    lines = head.rsplit(b"\n", 2)
+    if len(head) > _MAX_HEAD or len(lines) < 3 or lines[2] or lines[1].strip():
+        raise RecordError("truncated", f"the record's headers do not end within {len(head)} bytes")
+    length = field(head, "content-length") or ""
+    if not (length.isascii() and length.isdecimal() and len(length) < 19):
+        raise RecordError("truncated", f"the record's Content-Length is {length!r}, not a number of bytes")
+    return int(length)
+
+
+def _kind_of(head: bytes) -> str:
+    return (field(head, "warc-type") or "").lower()
+
+
+def _headers_of(head: bytes) -> Headers:
+    return read_headers(head.split(b"\n")[1:])
+
+
+WARC = Grammar(
+    opening=_OPENING, one_line=False, max_head=_MAX_HEAD, length_of=length_of, kind_of=_kind_of, headers_of=_headers_of
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frame:
     """A whole record. `start` is its first byte in the inflated stream; `head` its header lines with the blank one."""
@@ -65,11 +103,9 @@ class Frame:
 
 
 def frames(
-    stream: Inflated, buffered: BinaryIO, *, max_bytes: int, at: int = 0, grammar: Grammar | None = None
+    stream: Inflated, buffered: BinaryIO, *, max_bytes: int, at: int = 0, grammar: Grammar = WARC
 ) -> Iterator[Frame | Skipped | DeadLetter]:
-    """Every record of the stream, whose next byte is at `at`; those with more than `max_bytes` are skipped unread. The
-    `grammar` is WARC's if not given."""
-    grammar = grammar or WARC
+    """Every record of the stream, whose next byte is at `at`; those with more than `max_bytes` are skipped unread."""
     start, line, damaged = at, b"", 0
     while True:
         blank, head = read_head(buffered, line, grammar=grammar)
@@ -109,40 +145,19 @@ def frames(
         start, line = start + len(head) + length, b""
 
 
-def read_head(buffered: BinaryIO, line: bytes = b"", *, grammar: Grammar | None = None) -> tuple[int, bytes]:
+def read_head(buffered: BinaryIO, line: bytes = b"", *, grammar: Grammar = WARC) -> tuple[int, bytes]:
     """(bytes of blank lines before the record, its header lines up to and with the blank one); no bytes at the end.
     `line` is the first, where it was read already."""
-    blank, most = 0, grammar.max_head if grammar else _MAX_HEAD
+    blank, most = 0, grammar.max_head
     while not line and (line := buffered.readline(most)) and not line.strip():
         blank, line = blank + len(line), b""
     lines, size = [line], len(line)
-    if not (grammar and grammar.one_line) and _is_version(line):
+    if not grammar.one_line and _is_version(line):
         while line != b"\r\n" and line.strip() and size <= _MAX_HEAD:
             line = buffered.readline(_MAX_HEAD)
             lines.append(line)
             size += len(line)
     return blank, b"".join(lines)
-
-
-def length_of(head: bytes) -> int:
-    """The Content-Length. Raises RecordError `truncated`, since without it nothing says where to go on."""
-    if not _is_version(head):
-        raise RecordError("truncated", f"the bytes after the last record are no record: {head[:40]!r}")
-    lines = head.rsplit(b"\n", 2)
-    if len(head) > _MAX_HEAD or len(lines) < 3 or lines[2] or lines[1].strip():
-        raise RecordError("truncated", f"the record's headers do not end within {len(head)} bytes")
-    length = field(head, "content-length") or ""
-    if not (length.isascii() and length.isdecimal() and len(length) < 19):
-        raise RecordError("truncated", f"the record's Content-Length is {length!r}, not a number of bytes")
-    return int(length)
-
-
-def field(head: bytes, name: str) -> str | None:
-    """The first value of a header of _PLAIN, as `read_headers` reads it, and mostly without all the others."""
-    found = _PLAIN[name].search(head)
-    if found and head.lower().count(name.encode()) == 1:
-        return found[1].decode()
-    return first(read_headers(head.split(b"\n")[1:]), name)
 
 
 def skip(buffered: BinaryIO, length: int) -> int:
@@ -151,10 +166,6 @@ def skip(buffered: BinaryIO, length: int) -> int:
     while skipped < length and (data := buffered.read(min(_STEP, length - skipped))):
         skipped += len(data)
     return skipped
-
-
-def _is_version(line: bytes) -> bool:
-    return line.removeprefix(b"\xef\xbb\xbf").startswith(b"WARC/")
 
 
 def _go_on(
@@ -172,16 +183,3 @@ def _go_on(
     if stream.resume(after=stream.locate(start)[0], opening=grammar.opening):
         return stream.position, b""
     return None
-
-
-def _kind_of(head: bytes) -> str:
-    return (field(head, "warc-type") or "").lower()
-
-
-def _headers_of(head: bytes) -> Headers:
-    return read_headers(head.split(b"\n")[1:])
-
-
-WARC = Grammar(
-    opening=_OPENING, one_line=False, max_head=_MAX_HEAD, length_of=length_of, kind_of=_kind_of, headers_of=_headers_of
-)
