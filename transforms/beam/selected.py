@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from schemas.errors import RunError
 from schemas.records import Manifest, PartRecord, manifest_from_json
 from schemas.stages import SELECT
 from transforms.beam import files
 from transforms.beam.parts import manifest_path
+from transforms.beam.tables import open_table
 from transforms.index_rows import by_file
 
 
@@ -37,20 +37,11 @@ def _manifest(out: str) -> Manifest:
 
 def _between(out: str, part: PartRecord, first: str, last: str) -> Iterator[pa.RecordBatch]:
     """Of a table that is sorted by file, the row groups that may hold them, and of those the rows that do."""
-    output = part.outputs["places"]
-    path = files.join(out, output.path)
-    wrong = f"It was changed since it was written. Remove {path} and run the same command again."
-    try:
-        with files.open_read(path) as file:
-            table = pq.ParquetFile(file, page_checksum_verification=True)
-            if table.metadata.num_rows != output.rows:
-                raise RunError(f"{path}: holds {table.metadata.num_rows} rows, its record says {output.rows}. {wrong}")
-            for k in range(table.metadata.num_row_groups):
-                names = table.metadata.row_group(k).column(0).statistics
-                if names.max < first or names.min > last:
-                    continue
-                rows = table.read_row_group(k, use_threads=False)
-                held = [first <= name <= last for name in rows.column("file").to_pylist()]
-                yield from rows.filter(pa.array(held, pa.bool_())).to_batches()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise RunError(f"{path}: cannot be read: {error}. {wrong}") from error
+    with open_table(out, part.outputs["places"]) as table:
+        for k in range(table.metadata.num_row_groups):
+            names = table.metadata.row_group(k).column(0).statistics
+            if names.max < first or names.min > last:
+                continue
+            rows = table.read_row_group(k, use_threads=False)
+            held = [first <= name <= last for name in rows.column("file").to_pylist()]
+            yield from rows.filter(pa.array(held, pa.bool_())).to_batches()

@@ -72,6 +72,14 @@ def read_table(
     out: str, output: Output, *, columns: Iterable[str] | None = None, rows: int
 ) -> Iterator[pa.RecordBatch]:
     """A committed table in batches of at most `rows`. Raises RunError if the file cannot be what its record says."""
+    with open_table(out, output) as table:
+        names = None if columns is None else list(columns)
+        yield from table.iter_batches(batch_size=rows, columns=names, use_threads=False)
+
+
+@contextlib.contextmanager
+def open_table(out: str, output: Output) -> Iterator[pq.ParquetFile]:
+    """A committed table. Raises RunError if the file cannot be what its record says, also while it is read."""
     path = files.join(out, output.path)
     remedy = f"It was changed or damaged since it was written. Remove {path} and run the same command again."
     try:
@@ -79,7 +87,6 @@ def read_table(
             table = pq.ParquetFile(file, page_checksum_verification=True)
             if table.metadata.num_rows != output.rows:
                 raise RunError(f"{path}: holds {table.metadata.num_rows} rows, its record says {output.rows}. {remedy}")
-            names = None if columns is None else list(columns)
-            yield from table.iter_batches(batch_size=rows, columns=names, use_threads=False)
+            yield table
     except (OSError, pa.ArrowInvalid) as error:
         raise RunError(f"{path}: cannot be read: {error}. {remedy}") from error
