@@ -11,11 +11,22 @@ from pipelines.engines.artifacts import FLINK, SPARK, bring, prism_binary
 from tests.engines.clusters import FlinkCluster
 from tests.engines.spark_clusters import SparkCluster
 from tests.pipelines.conftest import finished, job, promised, shared_data
-from tests.pipelines.storage.conftest import archives, demo, emulator, gcs, moto, place, s3, server_ports
+from tests.pipelines.storage.conftest import (
+    archives,
+    crawl,
+    demo,
+    emulator,
+    expected,
+    gcs,
+    moto,
+    place,
+    s3,
+    server_ports,
+)
 
 __all__ = [
-    "archives", "demo", "emulator", "finished", "gcs", "job", "moto", "place", "promised", "s3", "server_ports",
-    "shared_data",
+    "archives", "crawl", "demo", "emulator", "expected", "finished", "gcs", "job", "moto", "place", "promised", "s3",
+    "server_ports", "shared_data",
 ]
 
 

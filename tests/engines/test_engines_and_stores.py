@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pipelines.conftest import digests
-
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1200)]
 ENGINES = ("prism", "spark", "flink")
 
@@ -15,19 +13,6 @@ def engine(request, place) -> list[str]:
     """Arguments of a run on it. It starts after `place`: its workers take their environment from whoever starts it."""
     found = request.getfixturevalue(request.param)
     return found if isinstance(found, list) else found.arguments
-
-
-@pytest.fixture(scope="module", params=["demo", "archives"])
-def crawl(request):
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(scope="module")
-def expected(crawl, tmp_path_factory):
-    """sha256 of every promised file of a run on the originals, in process."""
-    out = tmp_path_factory.mktemp("expected")
-    crawl.run(str(crawl.folder), str(out))
-    return digests(out)
 
 
 @pytest.mark.slow

@@ -15,10 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import status
 from pipelines.lease import this_process
 from pipelines.logs import JsonLines, formatted, log
-from pipelines.run import main
 from pipelines.state.holder import holder
 from pipelines.state.lines import line, table
 from pipelines.state.look import Looker
@@ -28,6 +26,7 @@ from pipelines.whole import locked
 from schemas.errors import RunError
 from schemas.records import Counts, PartRecord, to_json
 from schemas.stages import FILTER, INGEST
+from tests.pipelines.status_command import code, told
 from transforms.beam import files, metrics
 from transforms.beam.parts import PlannedPart, record_path, write_plan
 
@@ -39,20 +38,6 @@ with locked(sys.argv[1]):
     print("held", flush=True)
     time.sleep(600)
 """
-
-
-def code(*arguments: str) -> int | str | None:
-    with pytest.raises(SystemExit) as error:
-        main(status.run, list(arguments))
-    return error.value.code
-
-
-def told(*arguments: str) -> str:
-    """Why it could not tell."""
-    with pytest.raises(SystemExit) as error:
-        main(status.run, list(arguments))
-    assert error.value.code == 1
-    return str(error.value)
 
 
 def test_a_finished_run(finished, capsys):

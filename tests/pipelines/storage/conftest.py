@@ -22,9 +22,9 @@ import pytest
 from botocore.config import Config
 
 from tests.pipelines.storage.gcs import emulator, gcs
-from tests.pipelines.storage.places import archives, demo, place
+from tests.pipelines.storage.places import archives, crawl, demo, expected, place
 
-__all__ = ["archives", "demo", "emulator", "gcs", "place"]
+__all__ = ["archives", "crawl", "demo", "emulator", "expected", "gcs", "place"]
 KEY, SECRET = "AKIDEXAMPLEXAMPLE", "a-secret-that-must-not-be-told"
 
 

@@ -75,3 +75,18 @@ def archives(shared_data, tmp_path_factory) -> Crawl:
             (folder / path.parent.name).mkdir(exist_ok=True)
             shutil.copyfile(path, folder / path.parent.name / path.name)
     return Crawl(folder, ("{root}/warc/*.warc.gz", "{root}/wet/*.wet.gz", "wiki={root}/wikipedia/*.bz2@wikipedia"))
+
+
+@pytest.fixture(scope="module", params=["demo", "archives"])
+def crawl(request) -> Crawl:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module")
+def expected(crawl, tmp_path_factory) -> dict[str, str]:
+    """sha256 of every promised file of a run on the originals, in process, by one worker."""
+    out = tmp_path_factory.mktemp("expected")
+    crawl.run(str(crawl.folder), str(out))
+    found = digests(out)
+    assert {name.partition("/")[0] for name in found} == {"clean", "tokenizer", "shards"}
+    return found

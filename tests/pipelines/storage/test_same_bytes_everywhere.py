@@ -4,24 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pipelines.conftest import digests
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-
-
-@pytest.fixture(scope="module", params=["demo", "archives"])
-def crawl(request):
-    return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(scope="module")
-def expected(crawl, tmp_path_factory):
-    """sha256 of every promised file of a run on the originals, by one worker."""
-    out = tmp_path_factory.mktemp("expected")
-    crawl.run(str(crawl.folder), str(out))
-    found = digests(out)
-    assert {name.partition("/")[0] for name in found} == {"clean", "tokenizer", "shards"}
-    return found
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -6,26 +6,12 @@ import json
 
 import pytest
 
-from pipelines import lease, status
-from pipelines.run import main
+from pipelines import lease
 from pipelines.state.holder import holder
 from pipelines.state.look import Looker
 from pipelines.whole import locked
 from schemas.errors import RunError
-
-
-def code(*arguments: str) -> int | str | None:
-    with pytest.raises(SystemExit) as error:
-        main(status.run, list(arguments))
-    return error.value.code
-
-
-def told(*arguments: str) -> str:
-    """Why it could not tell."""
-    with pytest.raises(SystemExit) as error:
-        main(status.run, list(arguments))
-    assert error.value.code == 1
-    return str(error.value)
+from tests.pipelines.status_command import code, told
 
 
 def test_a_run_is_seen_by_its_heartbeat(s3, monkeypatch, capsys):
