@@ -17,7 +17,8 @@ from pipelines.dataflow import check_launch
 from pipelines.dedupe import dedupe
 from pipelines.encode import encode
 from pipelines.filter import sieve
-from pipelines.ingest import prepare, run_ingest, work
+from pipelines.ingest import prepare, run_ingest
+from pipelines.ingest_parts import work
 from pipelines.logs import formatted
 from pipelines.options import Options, parse
 from pipelines.plan import plan_before, print_plan
@@ -50,7 +51,7 @@ def run(argv: Sequence[str] | None) -> None:
         if options.inputs:
             settings, found = prepare(options)
             parts = work(settings, found, reach=options.reach, chosen=select(options))
-            keep(options.output, plan_before(options, settings, found, parts))
+            keep(options.output, plan_before(options, settings, parts))
             finish(options, stages(options, settings, parts))
         if options.gc:
             sweep(options.output, only_list=options.gc == "list")

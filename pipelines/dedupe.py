@@ -10,6 +10,7 @@ import apache_beam as beam
 from pipelines.fingerprints import library_versions, stage_fingerprint
 from pipelines.local import scratch_folder
 from pipelines.options import Options, parse
+from pipelines.planning.stage import only_planned
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
 from pipelines.whole import locked
@@ -26,12 +27,17 @@ CODE = "transforms.beam.dedupe"
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="dedupe", about=__doc__, needs_input=False)
     settings = settings_of(options.output, options.recipe)
+    if options.plan.wanted and only_planned(options, settings, planned(options, settings)):
+        return
     with locked(options.output):
         dedupe(options, settings)
 
 
+def planned(options: Options, settings: Settings) -> Work:
+    return work(settings, needed(options.output, INGEST))
+
+
 def dedupe(options: Options, settings: Settings) -> Manifest:
-    planned = work(settings, needed(options.output, INGEST))
     with scratch_folder(options) as scratch:
         how = DedupeSettings(
             out=options.output, recipe=settings.recipe, recipes=settings.sources,
@@ -41,7 +47,7 @@ def dedupe(options: Options, settings: Settings) -> Manifest:
         def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
             plan | Dedupe(how) | WriteManifest(options.output, blank)
 
-        return run_stage(options, planned, graph)
+        return run_stage(options, planned(options, settings), graph)
 
 
 def work(settings: Settings, documents: Manifest) -> Work:

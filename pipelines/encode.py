@@ -10,6 +10,7 @@ import apache_beam as beam
 from pipelines.fingerprints import library_versions, stage_fingerprint
 from pipelines.listed import Pin, before, encoded, pinned
 from pipelines.options import Options, parse
+from pipelines.planning.stage import only_planned
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
 from pipelines.whole import locked
@@ -25,25 +26,35 @@ CODE = "transforms.beam.encode"
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="encode", about=__doc__, needs_input=False)
     settings = settings_of(options.output, options.recipe)
+    if options.plan.wanted and only_planned(options, settings, planned(options, settings)):
+        return
     with locked(options.output):
         encode(options, settings)
 
 
+def planned(options: Options, settings: Settings) -> Work:
+    clean, pin = needed(options.output, FILTER), pinned(options.output, settings)
+    return work(_process(options, settings, clean, pin), clean, pin, before(options.output))
+
+
 def encode(options: Options, settings: Settings) -> Manifest:
-    clean, learnt = needed(options.output, FILTER), needed(options.output, TOKENIZER)
-    pin = pinned(options.output, settings)
-    known, found = pin.languages if pin else (), clean.tallies.get("language", {})
-    process = EncodePart(
-        out=options.output, encode=settings.recipe.encode, tokenizer=learnt.outputs["tokenizer"],
-        sources=tuple(sorted({r.source for r in clean.parts})),
-        languages=(*known, *(language for language in found if language not in known)), batch_rows=options.batch_rows,
-    )
+    process = _process(options, settings, needed(options.output, FILTER), pinned(options.output, settings))
 
     def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
         records = plan | ProcessParts(options.output, process)
         records | WriteManifest(options.output, blank, records | WriteShardManifest(process))
 
-    return run_stage(options, work(process, clean, pin, before(options.output)), graph)
+    return run_stage(options, planned(options, settings), graph)
+
+
+def _process(options: Options, settings: Settings, clean: Manifest, pin: Pin | None) -> EncodePart:
+    known, found = pin.languages if pin else (), clean.tallies.get("language", {})
+    return EncodePart(
+        out=options.output, encode=settings.recipe.encode,
+        tokenizer=needed(options.output, TOKENIZER).outputs["tokenizer"],
+        sources=tuple(sorted({r.source for r in clean.parts})),
+        languages=(*known, *(language for language in found if language not in known)), batch_rows=options.batch_rows,
+    )
 
 
 def work(process: EncodePart, clean: Manifest, pin: Pin | None = None, old: tuple[str, Manifest] | None = None) -> Work:

@@ -9,6 +9,7 @@ import apache_beam as beam
 
 from pipelines.fingerprints import library_versions, stage_fingerprint
 from pipelines.options import Options, parse
+from pipelines.planning.stage import only_planned
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
 from pipelines.whole import locked
@@ -25,8 +26,14 @@ CODE = "transforms.beam.filter"
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="filter", about=__doc__, needs_input=False)
     settings = settings_of(options.output, options.recipe)
+    if options.plan.wanted and only_planned(options, settings, planned(options, settings)):
+        return
     with locked(options.output):
         sieve(options, settings)
+
+
+def planned(options: Options, settings: Settings) -> Work:
+    return work(settings, needed(options.output, INGEST), needed(options.output, DEDUPE))
 
 
 def sieve(options: Options, settings: Settings) -> Manifest:
@@ -38,8 +45,7 @@ def sieve(options: Options, settings: Settings) -> Manifest:
     def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
         plan | ProcessParts(options.output, process) | WriteManifest(options.output, blank)
 
-    documents, duplicates = needed(options.output, INGEST), needed(options.output, DEDUPE)
-    return run_stage(options, work(settings, documents, duplicates), graph)
+    return run_stage(options, planned(options, settings), graph)
 
 
 def work(settings: Settings, documents: Manifest, duplicates: Manifest) -> Work:

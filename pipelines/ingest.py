@@ -8,35 +8,32 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines.dataflow import check_launch
-from pipelines.fingerprints import extractor_versions, library_versions, stage_fingerprint
+from pipelines.fingerprints import extractor_versions
+from pipelines.ingest_parts import replay_work, work
 from pipelines.inputs import InputFile, check_recipes, list_files, parse_input
 from pipelines.listed import adopt, with_list
 from pipelines.models import language_model_path
 from pipelines.options import Options, parse
-from pipelines.reach import NEAR, Reach
+from pipelines.planning.stage import only_planned
 from pipelines.recipes import WEB_EN, recipe_named
-from pipelines.replay import Letters, letters_of
+from pipelines.replay import letters_of
 from pipelines.run import Work, forget_from, main, run_stage
-from pipelines.selection import Chosen, is_selection, parse_selection, select
+from pipelines.selection import check_plannable, is_selection, parse_selection, select
 from pipelines.settings import Settings, check_output, write_settings
-from pipelines.spans import Span, spans_of
 from pipelines.whole import locked
-from schemas.errors import RunError
 from schemas.records import Manifest
 from schemas.stages import INGEST
 from transforms.beam import files
 from transforms.beam.ingest import MISSING, IngestPart
 from transforms.beam.lists import url_lists
-from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest, record_path
+from transforms.beam.parts import ProcessParts, WriteManifest, record_path
 from transforms.beam.takedowns import read_listed
-from transforms.identity import fingerprint, part_name
-from transforms.language import MODEL_SHA256
-
-CODE = "transforms.beam.ingest"
 
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="ingest", about=__doc__, needs_input=True)
+    if options.plan.wanted and only_planned(options, *_planned(options)):
+        return
     selects = any(is_selection(parse_input(text)) for text in options.inputs)
     check_launch(options, stages=2 if selects else 1)  # before the lock, which is already a request to the store
     with locked(options.output):
@@ -46,6 +43,15 @@ def run(argv: Sequence[str] | None) -> None:
         else:
             settings, found = prepare(options)
             ingest(options, settings, found)
+
+
+def _planned(options: Options) -> tuple[Settings, Work]:
+    """Without writing anything."""
+    if options.replay:
+        return _replayed(options)[:2]
+    check_plannable(options)
+    settings, found = looked_up(options)
+    return settings, work(settings, found, reach=options.reach)
 
 
 def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
@@ -78,14 +84,19 @@ def looked_up(options: Options) -> tuple[Settings, list[InputFile]]:
 
 def prepare_replay(options: Options) -> tuple[Settings, Work]:
     """The same for dead letters of another run, which says where its inputs are and how they were read."""
+    settings, planned, other = _replayed(options)
+    adopt(options.output, options.takedown, under=other)
+    write_settings(options.output, settings)
+    return settings, planned
+
+
+def _replayed(options: Options) -> tuple[Settings, Work, str]:
+    """(settings and work, the run whose dead letters they are)."""
     check_output(options.output)
     settings, letters = letters_of(
         options.replay or "", output=options.output, recipe=options.recipe, reach=options.reach
     )
-    planned = replay_work(settings, letters)
-    adopt(options.output, options.takedown, under=letters[0].out)
-    write_settings(options.output, settings)
-    return settings, planned
+    return settings, replay_work(settings, letters), letters[0].out
 
 
 def ingest(options: Options, settings: Settings, found: list[InputFile]) -> Manifest:
@@ -120,88 +131,6 @@ def _forget_missing(out: str, manifest: Manifest) -> None:
     for record in manifest.parts:
         if record.counts.dead_letters.get(MISSING):
             files.remove(record_path(out, INGEST.name, record.part))
-
-
-def work(
-    settings: Settings, found: list[InputFile], *, reach: Reach = NEAR, chosen: Sequence[Chosen] = ()
-) -> Work:
-    """One part a file, or several of a large one, in order of their names, which no other input can change; and those
-    of records that are chosen by an index. Raises RunError where a source has a file both whole and in part."""
-    whole = {(file.source, file.name) for file in found}
-    twice = next(((c.source, n) for c in chosen for n in c.names if (c.source, n) in whole), None)
-    if twice:
-        raise RunError(
-            f"--input: {twice[1]} of source {twice[0]!r} would be read whole, and by its index. Leave one of them out, "
-            "or give it a source of its own: --input NAME=PATTERN"
-        )
-    spans = spans_of(
-        found, part_bytes=settings.part_bytes, network=reach.network, tolerate_missing=reach.tolerate_missing
-    )
-    parts = [_part(settings, file, span) for file, of_file in zip(found, spans, strict=True) for span in of_file]
-    return work_of(settings, parts + [_chosen_part(settings, one, reach) for one in chosen])
-
-
-def replay_work(settings: Settings, letters: list[Letters]) -> Work:
-    """One part for each that has dead letters, of the same name; its size is what was lost."""
-    parts = []
-    for one in letters:
-        part = _part(settings, one.file, one.span)
-        if one.whole:
-            parts.append(part)
-            continue
-        found = {"out": one.out, "output": dataclasses.asdict(one.output)}
-        key = fingerprint(["replay", part.plan_key, one.output.content])
-        place = {"path": part.work["path"], "identity": part.work["identity"], "letters": found}
-        parts.append(dataclasses.replace(part, plan_key=key, size=one.lost, work=place))
-    return work_of(settings, parts)
-
-
-def work_of(settings: Settings, parts: list[PlannedPart]) -> Work:
-    """The stage's work on parts that are planned already."""
-    parts = [dataclasses.replace(p, number=k) for k, p in enumerate(sorted(parts, key=lambda p: p.part))]
-    libraries = dict(library_versions(CODE))
-    for recipe in settings.sources.values():
-        libraries |= extractor_versions(recipe.extract.extractor)
-    return Work(
-        stage=INGEST, parts=parts, settings=None, libraries=dict(sorted(libraries.items())),
-        recipes={source: dataclasses.asdict(recipe.extract) for source, recipe in settings.sources.items()},
-    )
-
-
-def _chosen_part(settings: Settings, chosen: Chosen, reach: Reach) -> PlannedPart:
-    """Its archives are not looked at: what is read of them depends on the index, which has told their records' places.
-    A crawl's archives do not change."""
-    first, last = chosen.names[0], chosen.names[-1]
-    key = _key(settings, chosen.source, [first, last, chosen.contents])
-    return PlannedPart(
-        stage=INGEST.name, part=part_name(source=chosen.source, file=f"{first}\0{last}"), plan_key=fingerprint(key),
-        source=chosen.source, name=chosen.name, number=0, size=chosen.bytes,
-        work={"base": reach.cc_base, "first": first, "last": last},
-    )
-
-
-def _key(settings: Settings, source: str, read: list[str]) -> list[object]:
-    """What a part depends on that reads `read`."""
-    dedupe = settings.recipe.dedupe
-    signature = [dedupe.ngram, dedupe.bands, dedupe.rows, dedupe.seed]
-    extract = dataclasses.asdict(settings.sources[source].extract)
-    code = [stage_fingerprint(CODE), extractor_versions(extract["extractor"])]
-    return [source, *read, extract, signature, MODEL_SHA256, code]
-
-
-def _part(settings: Settings, file: InputFile, span: Span | None) -> PlannedPart:
-    key = _key(settings, file.source, [file.name, file.found.identity])
-    return PlannedPart(
-        stage=INGEST.name, part=part_name(source=file.source, file=file.name, span=span),
-        plan_key=fingerprint([*key, *(span or ()), *([file.digest] if file.digest else [])]),
-        source=file.source, name=file.name, number=0,
-        size=span[1] - span[0] if span else file.found.size,
-        work={
-            "path": file.found.path, "identity": file.found.identity or None,
-            **({"digest": file.digest} if file.digest else {}),
-            **({"start": span[0], "end": span[1]} if span else {}),
-        },
-    )
 
 
 if __name__ == "__main__":

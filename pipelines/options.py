@@ -15,13 +15,14 @@ from pipelines.reach import NEAR, Reach, add_reach, reach_of
 from pipelines.retention import add_retention, kept_folders
 from pipelines.telling import add_telling
 from schemas.errors import OptionError, RunError
+from schemas.stages import STAGES
 
 BATCH_ROWS = 1024
 PART_BYTES = 1 << 30
 """A part of this size is some minutes of one core's work, and Common Crawl's archives are about as large."""
 _LEAST_PART = 256
 """Far below anything of use: it keeps a slip from planning a part a byte."""
-PLANNED = ("clean", "plan")
+PLANNED = ("plan", "clean", *(stage.name for stage in STAGES))
 """Commands that take the options of a plan."""
 LOCAL_RUNNERS = ("direct", "fnapi")
 """Without their ending and in lower case, as Beam takes them too."""

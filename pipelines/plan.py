@@ -2,9 +2,10 @@
 
     python -m pipelines.plan --input 'crawl/*.warc.gz' --workers 64 --prices prices.toml
 
-takes the options of pipelines.clean. It reads the sizes of the inputs, the first bytes of a few of them, and the rates
-that earlier runs left; it starts no worker and writes nothing. The plan is of the whole run, whatever of it is done
-already. `pipelines.clean --dry-run` prints the same; `--max-cost X`, with either, refuses what may cost more.
+takes the options of pipelines.clean. It reads the sizes of the inputs, a few megabytes of them, which go through all
+stages but the last here, and the rates that earlier runs left; it starts no worker and writes nothing. The plan is of
+the whole run; with --output it says too what is left of that, which is what the money is for. `--dry-run` of
+pipelines.clean prints the same, of another stage the plan of that stage; `--max-cost X` refuses what may cost more.
 
     python -m pipelines.plan --measure OUT --rates mine.json       # afterwards: --rates mine.json
 
@@ -14,25 +15,29 @@ parts, `low` and `high` are the 10th and 90th percentile of the parts, each coun
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 
-from pipelines.ingest import looked_up, work
-from pipelines.inputs import InputFile, parse_input
+from pipelines import dedupe, encode, filter, tokenizer
+from pipelines.ingest import looked_up
+from pipelines.ingest_parts import work
 from pipelines.options import Options, parse
-from pipelines.planning.kinds import kinds_of
-from pipelines.planning.made import Plan, check, groups_of, plan_of, to_json
+from pipelines.planning.basis import basis_of
+from pipelines.planning.left import left_of
+from pipelines.planning.made import Plan, check, plan_of, to_json
 from pipelines.planning.measured import finished, rates_of
 from pipelines.planning.rates import OURS, read_rates
 from pipelines.planning.rates import to_json as rates_json
-from pipelines.planning.sample import sampled
 from pipelines.planning.show import show
 from pipelines.run import Work, main, say
-from pipelines.selection import is_selection
+from pipelines.selection import check_plannable
 from pipelines.settings import Settings
 from schemas.errors import RunError
+from schemas.stages import DEDUPE, ENCODE, FILTER, INGEST, TOKENIZER
 from transforms.beam import files
 
 
@@ -48,30 +53,31 @@ def run(argv: Sequence[str] | None) -> None:
 
 def print_plan(options: Options) -> None:
     """Raises RunError if the run may cost more than --max-cost, after the plan is printed."""
-    if any(is_selection(parse_input(text)) for text in options.inputs):
-        raise RunError(
-            "--input: what an index chooses is known when the run has asked it. Plan without that input; the run "
-            "itself makes its plan when it has, and --max-cost holds for that."
-        )
+    check_plannable(options)
     settings, found = looked_up(options)
-    plan = _plan(options, settings, found, work(settings, found, reach=options.reach))
+    plan = _left(options, settings, work(settings, found, reach=options.reach))
     sys.stdout.write(to_json(plan) if options.plan.json else show(plan))
     check(plan, options.plan)
 
 
-def plan_before(options: Options, settings: Settings, found: Sequence[InputFile], planned: Work) -> Plan:
-    """The plan of a run that is about to start. Raises RunError if it may cost more than --max-cost."""
-    plan = _plan(options, settings, found, planned)
+def plan_before(options: Options, settings: Settings, planned: Work) -> Plan:
+    """The plan of a run that is about to start. Raises RunError if what is left of it may cost more than --max-cost."""
+    if options.plan.max_cost is None:
+        return plan_of(basis_of(options, settings, planned), options.plan)
+    plan = _left(options, settings, planned)
     check(plan, options.plan)
-    return plan
+    return dataclasses.replace(plan, left=None)
 
 
-def _plan(options: Options, settings: Settings, found: Sequence[InputFile], planned: Work) -> Plan:
-    kinds = {(f.source, f.name): kind for f, kind in zip(found, kinds_of(found), strict=True)}
-    groups, rates = groups_of(kinds, planned.parts), None
-    if options.plan.sample:
-        groups, rates = sampled(options, settings, groups, planned, read_rates(options.plan.rates), kinds)
-    return plan_of(settings, groups, options.plan, workers=options.workers, rates=rates)
+def _left(options: Options, settings: Settings, planned: Work) -> Plan:
+    """With what is left of the run, where its output is known."""
+    basis = basis_of(options, settings, planned)
+    if not options.output:
+        return plan_of(basis, options.plan)
+    later = {DEDUPE: dedupe.planned, FILTER: filter.planned, TOKENIZER: tokenizer.planned, ENCODE: encode.planned}
+    works = {stage.name: partial(of, options, settings) for stage, of in later.items()}
+    left = left_of(options.output, {INGEST.name: lambda: planned} | works, basis)
+    return plan_of(basis, options.plan, left=left)
 
 
 def measure(options: Options, argv: Sequence[str]) -> None:

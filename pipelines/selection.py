@@ -125,6 +125,15 @@ def _is_day(name: str, value: str) -> bool:
         return False
 
 
+def check_plannable(options: Options) -> None:
+    """Raises RunError where an input names an index."""
+    if any(is_selection(parse_input(text)) for text in options.inputs):
+        raise RunError(
+            "--input: what an index chooses is known when the run has asked it. Plan without that input; the run "
+            "of pipelines.clean makes its plan when it has, and --max-cost holds for that."
+        )
+
+
 def select(options: Options) -> list[Chosen]:
     """What the inputs that name an index choose, as parts to be; runs the stage where there are any. They depend on
     the chosen places and --part-bytes alone. Raises RunError where nothing is chosen."""

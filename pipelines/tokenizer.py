@@ -11,6 +11,7 @@ from pipelines.fingerprints import library_versions, stage_fingerprint
 from pipelines.listed import Pin, encoded, pinned
 from pipelines.local import scratch_folder
 from pipelines.options import Options, parse
+from pipelines.planning.stage import only_planned
 from pipelines.run import Work, main, needed, run_stage
 from pipelines.settings import Settings, settings_of
 from pipelines.whole import locked
@@ -28,14 +29,19 @@ CODE = "transforms.beam.tokenizer"
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="tokenizer", about=__doc__, needs_input=False)
     settings = settings_of(options.output, options.recipe)
+    if options.plan.wanted and only_planned(options, settings, planned(options, settings)):
+        return
     with locked(options.output):
         tokenizer(options, settings)
+
+
+def planned(options: Options, settings: Settings) -> Work:
+    return work(settings, needed(options.output, FILTER), pinned(options.output, settings))
 
 
 def tokenizer(options: Options, settings: Settings) -> Manifest:
     process = CountPart(out=options.output, tokenizer=settings.recipe.tokenizer, batch_rows=options.batch_rows)
     pin = pinned(options.output, settings)
-    planned = work(settings, needed(options.output, FILTER), pin)
     with scratch_folder(options) as scratch:
 
         def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
@@ -46,7 +52,7 @@ def tokenizer(options: Options, settings: Settings) -> Manifest:
             )
             records | WriteManifest(options.output, blank, learnt)
 
-        return run_stage(options, planned, graph)
+        return run_stage(options, planned(options, settings), graph)
 
 
 def work(settings: Settings, clean: Manifest, pin: Pin | None = None) -> Work:

@@ -30,12 +30,22 @@ class Asked:
     measure: tuple[str, ...] = ()
 
 
+    @property
+    def wanted(self) -> bool:
+        """Whether a plan is all there is to do, or decides whether anything is."""
+        return self.only or self.max_cost is not None
+
+
 NOTHING = Asked()
+READING = ("clean", "plan", "ingest")
+"""Commands that read inputs, of which there can be samples."""
+SAMPLE = 4.0
+"""Megabytes. With them the plan of pages unlike any that was measured is within a quarter of its run: BENCHMARKS.md."""
 
 
 def add_asked(parser: argparse.ArgumentParser, *, command: str) -> None:
     group = parser.add_argument_group("the plan")
-    if command == "clean":
+    if command != "plan":
         group.add_argument("--dry-run", action="store_true", help="print the plan, as pipelines.plan does, and end")
     else:
         group.add_argument("--measure", action="append", metavar="OUT",
@@ -43,9 +53,11 @@ def add_asked(parser: argparse.ArgumentParser, *, command: str) -> None:
                                 "several times: with a run of a few tiny documents, starts are told from work")
     group.add_argument("--rates", metavar="FILE", help="rates of earlier runs, which pipelines.plan --measure writes "
                                                        "(default: those in the repository)")
-    group.add_argument("--sample", type=float, default=0.0, metavar="MB",
-                       help="first read about so many megabytes of each source, from all over it, for what its own "
-                            "pages become and cost: much closer than rates of other pages (default 0)")
+    if command in READING:
+        group.add_argument("--sample", type=float, metavar="MB",
+                           help="first read about so many megabytes of each source, from all over it, for what its own "
+                                "pages become and cost: much closer than rates of other pages (default "
+                                f"{SAMPLE:g} for a plan that is printed or held against --max-cost, else 0)")
     group.add_argument("--prices", metavar="FILE.toml", help="what cores, shuffle, storage and egress cost, by region: "
                                                              "deploy/prices.example.toml")
     group.add_argument("--price-region", metavar="NAME", help="the region in --prices, where it has several")
@@ -64,15 +76,19 @@ def asked_of(ours: argparse.Namespace, *, command: str) -> Asked:
         raise RunError("--max-cost needs --prices FILE.toml: no prices are built in.")
     if ours.price_region is not None and ours.prices is None:
         raise RunError("--price-region chooses among the regions of --prices FILE.toml. Give that too.")
+    only = command == "plan" or ours.dry_run
+    sample = ours.sample if command in READING else 0.0
+    if sample is None:
+        sample = SAMPLE if only or ours.max_cost is not None else 0.0
     for name, value, least in (
-        ("--storage-months", ours.storage_months, 0), ("--max-cost", ours.max_cost, 0), ("--sample", ours.sample, 0),
+        ("--storage-months", ours.storage_months, 0), ("--max-cost", ours.max_cost, 0), ("--sample", sample, 0),
         ("--machine-cores", ours.machine_cores, 1), ("--machine-memory", ours.machine_memory, 0.1),
     ):
         if value is not None and not least <= value < float("inf"):
             raise RunError(f"{name} must be at least {least:g}.")
     return Asked(
-        only=command == "plan" or ours.dry_run, rates=ours.rates, prices=ours.prices, region=ours.price_region,
-        months=ours.storage_months, max_cost=ours.max_cost, json=ours.json, sample=round(ours.sample * 1e6),
+        only=only, rates=ours.rates, prices=ours.prices, region=ours.price_region,
+        months=ours.storage_months, max_cost=ours.max_cost, json=ours.json, sample=round(sample * 1e6),
         cores=ours.machine_cores or _cores(),
         memory=round(ours.machine_memory * GIB) if ours.machine_memory else _memory(),
         measure=tuple(ours.measure or ()) if command == "plan" else (),

@@ -22,6 +22,20 @@ UNPACKED = Spread(low=2.9, mid=3.2, high=3.9)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Known:
+    """What stages that are complete have made of a group; None: nobody knows yet."""
+
+    documents: int | None = None
+    text: int | None = None
+    duplicates: int | None = None
+    kept: int | None = None
+    kept_text: int | None = None
+
+
+NOTHING = Known()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Group:
     """Parts of one source and kind: their sizes in bytes."""
 
@@ -29,6 +43,7 @@ class Group:
     kind: str
     files: int
     sizes: tuple[int, ...]
+    known: Known = NOTHING
 
     @property
     def bytes(self) -> int:
@@ -55,11 +70,16 @@ class Job:
     workers: int
 
 
-def volume(group: Group, rates: KindRates) -> Volume:
-    documents, text = rates.documents.times(group.bytes), rates.text.times(group.bytes)
+def volume(group: Group, rates: KindRates, known: Known = NOTHING) -> Volume:
+    def of(fact: int | None, estimated: Spread) -> Spread:
+        return estimated if fact is None else exactly(fact)
+
+    documents = of(known.documents, rates.documents.times(group.bytes))
+    text = of(known.text, rates.text.times(group.bytes))
     return Volume(
-        documents=documents, text=text, kept=documents * rates.kept.at_most(1), duplicates=documents * rates.duplicates,
-        kept_text=text * rates.kept_text.at_most(1),
+        documents=documents, text=text, duplicates=of(known.duplicates, documents * rates.duplicates),
+        kept=of(known.kept, documents * rates.kept.at_most(1)),
+        kept_text=of(known.kept_text, text * rates.kept_text.at_most(1)),
     )
 
 
@@ -95,9 +115,8 @@ class _Flow:
 
 def stages(job: Job, rates: Rates) -> list[StageEstimate]:
     """Every stage of a run over the groups. `rates` must know each of their kinds."""
-    flow = _Flow(
-        job=job, rates=rates, of=[(g, rates.kinds[g.kind], volume(g, rates.kinds[g.kind])) for g in job.groups]
-    )
+    kinds = [(g, rates.kinds[g.kind]) for g in job.groups]
+    flow = _Flow(job=job, rates=rates, of=[(g, r, volume(g, r, g.known)) for g, r in kinds])
     needs = [_ingest(flow), _dedupe(flow), _filter(flow), _tokenizer(flow), _encode(flow)]
     return [timed(need, rates.stages[need.stage], workers=job.workers) for need in needs]
 

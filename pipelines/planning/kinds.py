@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from pipelines.inputs import InputFile
 from schemas.errors import RunError
 from transforms.beam import files
+from transforms.beam.parts import PlannedPart
 from transforms.inflate import Inflated
 from transforms.ranges import format_of
 
@@ -28,23 +28,26 @@ _NAMES = (
 _ENDINGS = re.compile(r"(?:\.[a-z][a-z0-9]{0,9}){1,3}$")
 
 
-def kinds_of(found: Sequence[InputFile]) -> list[str]:
-    """The kind of each file. Files on this machine are looked into, of others only the names, where these tell."""
-    groups: dict[tuple[str, str], list[InputFile]] = {}
-    for file in found:
-        groups.setdefault(_group(file), []).append(file)
+def kinds_of(parts: Iterable[PlannedPart]) -> dict[tuple[str, str], str]:
+    """The kind of each file that the parts of ingest read, by (source, name). Files on this machine are looked into, of
+    others only the names, where these tell."""
+    paths = {(p.source, p.name): p.work.get("path") for p in parts}
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for (source, name), path in paths.items():
+        if path:
+            groups.setdefault(_group(source, name), []).append((str(path), name))
     known = {group: _kind_of_group(of) for group, of in groups.items()}
-    return [known[_group(file)] for file in found]
+    return {(s, n): known[_group(s, n)] if path else CHOSEN for (s, n), path in paths.items()}
 
 
-def _group(file: InputFile) -> tuple[str, str]:
-    ending = _ENDINGS.search(file.name.lower())
-    return file.source, ending[0] if ending else ""
+def _group(source: str, name: str) -> tuple[str, str]:
+    ending = _ENDINGS.search(name.lower())
+    return source, ending[0] if ending else ""
 
 
-def _kind_of_group(of: list[InputFile]) -> str:
+def _kind_of_group(of: list[tuple[str, str]]) -> str:
     step = max(1, len(of) // LOOKED_INTO)
-    kinds = Counter(kind_of(file.found.path, file.name) for file in of[::step][:LOOKED_INTO])
+    kinds = Counter(kind_of(path, name) for path, name in of[::step][:LOOKED_INTO])
     return kinds.most_common(1)[0][0]
 
 

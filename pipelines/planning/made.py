@@ -5,32 +5,28 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.planning.asked import Asked
-from pipelines.planning.estimate import Group, Job, fit, stages
-from pipelines.planning.kinds import CHOSEN, UNKNOWN
+from pipelines.planning.basis import Basis
+from pipelines.planning.estimate import Group, fit
+from pipelines.planning.left import Left
 from pipelines.planning.prices import Money, money, read_prices
-from pipelines.planning.rates import KindRates, Rates, read_rates
-from pipelines.planning.spread import ZERO, Spread, total
+from pipelines.planning.spread import Spread, total
 from pipelines.planning.timing import StageEstimate
 from pipelines.settings import Settings
 from schemas.errors import RunError
+from schemas.stages import INGEST, Stage
 from transforms.beam import files
-from transforms.beam.parts import PlannedPart
 
 _FILE = "plan.json"
-PACKING = {"": 1.0, ".gz": 5.0, ".bz2": 5.0, ".zst": 5.5}
-"""Bytes that one byte holds: BENCHMARKS.md, formats. For kinds that were measured in another packing alone."""
-_GUESS = 2.0
-"""How far rates of another kind are trusted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a run will take. `fit` is how many workers the machine holds; `guesses` says what was not measured."""
+    """What a run will take, from its beginning; `left` what it still will, where an output was looked at. `fit` is how
+    many workers the machine holds; `guesses` says what was not measured."""
 
     groups: tuple[Group, ...]
     recipe: str
@@ -41,6 +37,7 @@ class Plan:
     memory: int
     fit: int
     guesses: tuple[str, ...]
+    left: Left | None = None
     money: Money | None = None
     prices: str = ""
 
@@ -57,77 +54,32 @@ class Plan:
         return total(getattr(stage, what) for stage in self.stages)
 
 
-def groups_of(kinds: Mapping[tuple[str, str], str], parts: Sequence[PlannedPart]) -> tuple[Group, ...]:
-    """Parts by source and kind; `kinds` are those of the files by (source, name). Others are of records that an index
-    chose, which are those of WARC files."""
-    grouped: dict[tuple[str, str], list[PlannedPart]] = {}
-    for part in parts:
-        grouped.setdefault((part.source, kinds.get((part.source, part.name), CHOSEN)), []).append(part)
-    return tuple(
-        Group(source=source, kind=kind, files=len({p.name for p in of}), sizes=tuple(p.size for p in of))
-        for (source, kind), of in sorted(grouped.items())
-    )
-
-
-def plan_of(
-    settings: Settings, groups: tuple[Group, ...], asked: Asked, *, workers: int, rates: Rates | None = None
-) -> Plan:
-    """Raises RunError where rates or prices cannot be read."""
-    rates, guesses = completed(rates or read_rates(asked.rates), sorted({g.kind for g in groups}))
-    done = stages(Job(groups=groups, recipe=settings.recipe, workers=workers), rates)
+def plan_of(basis: Basis, asked: Asked, *, only: Stage | None = None, left: Left | None = None) -> Plan:
+    """Of all stages, or of `only` this one; money is for what is `left` of them, all if that is None. Raises RunError
+    where prices cannot be read."""
+    groups = basis.groups()
+    found = [s for s in basis.stages() if only is None or s.stage == only.name]
     plan = Plan(
-        groups=groups, recipe=_named(settings), workers=workers, stages=tuple(done), rates=rates.said,
-        cores=asked.cores, memory=asked.memory, fit=fit(done, cores=asked.cores, memory=asked.memory),
-        guesses=tuple(guesses),
+        groups=groups, recipe=_named(basis.settings), workers=basis.workers, stages=tuple(found),
+        rates=basis.rates.said, cores=asked.cores, memory=asked.memory,
+        fit=fit(found, cores=asked.cores, memory=asked.memory), guesses=basis.guesses, left=left,
     )
     if asked.prices is None:
         return plan
     prices = read_prices(asked.prices, asked.region)
+    reads = plan.bytes if only in (None, INGEST) else 0
     return dataclasses.replace(
         plan, prices=f"{prices.region}, {prices.said}, {prices.date}",
-        money=money(done, prices, workers=workers, input_bytes=plan.bytes, months=asked.months),
+        money=money(
+            found if left is None else left.stages, prices, workers=basis.workers,
+            input_bytes=reads if left is None else left.bytes, months=asked.months,
+        ),
     )
 
 
 def _named(settings: Settings) -> str:
     names = sorted({recipe.name for recipe in settings.sources.values()})
     return ", ".join(names) or settings.recipe.name
-
-
-def completed(rates: Rates, kinds: Sequence[str]) -> tuple[Rates, list[str]]:
-    """The rates with those of kinds that nobody measured, from the same in another packing or from pages: (rates, what
-    was guessed)."""
-    known, guesses = dict(rates.kinds), []
-    for kind in kinds:
-        if kind in known:
-            continue
-        if kind == UNKNOWN:
-            known[kind] = _nothing()
-            guesses.append("files of unknown formats give one dead letter each")
-            continue
-        name, packed = _split(kind)
-        other = next((k for k in sorted(rates.kinds) if _split(k)[0] == name), next(iter(sorted(rates.kinds)), None))
-        if other is None:
-            raise RunError("--rates: no kind of file was measured. Make them anew with pipelines.plan --measure.")
-        factor = PACKING[packed] / PACKING[_split(other)[1]]
-        known[kind] = _scaled(rates.kinds[other], factor)
-        guesses.append(f"{kind} was not measured: taken from {other}")
-    return dataclasses.replace(rates, kinds=known), guesses
-
-
-def _split(kind: str) -> tuple[str, str]:
-    name, dot, packed = kind.partition(".")
-    return name, dot + packed
-
-
-def _scaled(rates: KindRates, factor: float) -> KindRates:
-    names = ("documents", "text", "ingest_cpu", "ingest_out")
-    wide = {name: getattr(rates, name).times(factor).widened(_GUESS) for name in names}
-    return dataclasses.replace(rates, **wide)
-
-
-def _nothing() -> KindRates:
-    return KindRates(**{f.name: ZERO for f in dataclasses.fields(KindRates)})
 
 
 def check(plan: Plan, asked: Asked) -> None:
@@ -149,7 +101,7 @@ def _money(x: float) -> str:
 def to_json(plan: Plan) -> str:
     data = dataclasses.asdict(plan)
     for group in data["groups"]:  # a hundred thousand sizes say no more than these
-        sizes = group.pop("sizes")
+        sizes, _ = group.pop("sizes"), group.pop("known")
         group.update(parts=len(sizes), bytes=sum(sizes), largest=max(sizes, default=0))
     sums = ("cpu_s", "out_bytes", "shuffle_bytes", "wall_s")
     data["total"] = {what: dataclasses.asdict(plan.sum(what)) for what in sums}
@@ -190,6 +142,3 @@ def planned_stages(out: str) -> dict[str, StageEstimate]:
         }
     except (TypeError, KeyError):
         return {}
-
-
-__all__ = ["Plan", "check", "groups_of", "keep", "kept", "plan_of", "planned_stages", "to_json"]

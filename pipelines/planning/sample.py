@@ -16,8 +16,6 @@ from pipelines.dedupe import dedupe
 from pipelines.filter import sieve
 from pipelines.ingest import run_ingest
 from pipelines.options import Options
-from pipelines.planning.estimate import Group
-from pipelines.planning.made import completed
 from pipelines.planning.measured import written
 from pipelines.planning.rates import HEAPS, KindRates, Rates
 from pipelines.planning.spread import LEAST, Spread
@@ -40,29 +38,30 @@ ERRORS = 2.0
 """Standard errors that low and high lie from the mean: 19 of 20 means do not lie further."""
 
 
-def sampled(options: Options, settings: Settings, groups: Sequence[Group], planned: Work, base: Rates,
-            kinds: Mapping[tuple[str, str], str]) -> tuple[tuple[Group, ...], Rates]:
-    """The groups, each a kind of its own, and rates for these. `kinds` are those of files by (source, name). A group of
-    which no range can be read alone, and whose files are too large to be read whole, keeps what `base` says."""
-    rates, _ = completed(base, sorted({g.kind for g in groups}))
-    chosen = {group: _ranges([p for p in planned.parts if _is_of(p, group, kinds)], options) for group in groups}
+def sampled(
+    options: Options, settings: Settings, planned: Work, kinds: Mapping[tuple[str, str], str], base: Rates
+) -> tuple[dict[tuple[str, str], str], Rates]:
+    """The kinds of files by (source, name), those of each source its own kinds, and rates for these. Files of which no
+    range can be read alone, and which are too large to be read whole, keep what `base` says."""
+    grouped: dict[tuple[str, str], list[PlannedPart]] = {}
+    for part in planned.parts:
+        grouped.setdefault((part.source, kinds[part.source, part.name]), []).append(part)
+    chosen = {group: _ranges(of, options) for group, of in grouped.items()}
     everything = sorted((p for of in chosen.values() for p in of), key=lambda p: p.part)
     if not everything:
-        return tuple(groups), rates
+        return dict(kinds), base
     numbered = [dataclasses.replace(part, number=k) for k, part in enumerate(everything)]
-    found = _measured(options, settings, dataclasses.replace(planned, parts=numbered), rates)
-    known, renamed = dict(rates.kinds), []
-    for group, of in chosen.items():
-        kind = f"{group.kind}, sampled"
-        while kind in known:
-            kind += f" for {group.source}"
-        known[kind] = _rates(found, {part.part for part in of}, rates.kinds[group.kind])
-        renamed.append(dataclasses.replace(group, kind=kind) if of else group)
-    return tuple(renamed), dataclasses.replace(rates, kinds=known)
-
-
-def _is_of(part: PlannedPart, group: Group, kinds: Mapping[tuple[str, str], str]) -> bool:
-    return part.source == group.source and kinds[part.source, part.name] == group.kind
+    found = _measured(options, settings, dataclasses.replace(planned, parts=numbered), base)
+    renamed, known = dict(kinds), dict(base.kinds)
+    for (source, kind), of in chosen.items():
+        if not of:
+            continue
+        own = f"{kind}, sampled"
+        while own in known:
+            own += f" for {source}"
+        known[own] = _rates(found, {part.part for part in of}, base.kinds[kind])
+        renamed |= {(s, name): own for (s, name), k in kinds.items() if (s, k) == (source, kind)}
+    return renamed, dataclasses.replace(base, kinds=known)
 
 
 def _ranges(parts: Sequence[PlannedPart], options: Options) -> list[PlannedPart]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pipelines.planning.left import Left
 from pipelines.planning.made import Plan
 from pipelines.planning.prices import Money
-from pipelines.planning.spread import Spread, exactly
+from pipelines.planning.spread import Spread, exactly, total
 
 HEAD = ("stage", "parts", "documents", "CPU", "written", "shuffled", "a worker's memory", "wall")
 
 
 def show(plan: Plan) -> str:
     """Lines for a terminal: likely values, with low and high in brackets."""
+    stage = f"{plan.stages[0].stage} of " if len(plan.stages) == 1 else ""
+    files = _n(sum(g.files for g in plan.groups), "file")
     lines = [
-        f"plan of {_n(plan.parts, 'part')} in {_n(sum(g.files for g in plan.groups), 'file')}, {size(plan.bytes)}; "
-        f"recipe {plan.recipe}, {_n(plan.workers, 'worker')}",
+        f"plan of {stage}{_n(plan.parts, 'part')} in {files}, {size(plan.bytes)}; recipe {plan.recipe}, "
+        f"{_n(plan.workers, 'worker')}",
         *(f"  {g.source}: {_n(g.files, 'file')} of {g.kind}, {_n(len(g.sizes), 'part')}, {size(g.bytes)}, largest part "
           f"{size(max(g.sizes, default=0))}" for g in plan.groups),
         f"rates: {_said(plan.rates)}",
@@ -25,12 +28,23 @@ def show(plan: Plan) -> str:
         f"wall {plan.sum('wall_s').shown(duration)} with {_n(plan.workers, 'worker')}, if each has a core, and nobody "
         "waits for inputs",
         _machine(plan),
+        *([_left(plan.left, plan)] if plan.left else []),
     ]
     return "\n".join([*lines, *(_costs(plan.money, plan.prices) if plan.money else [])]) + "\n"
 
 
 def _said(rates: dict[str, str]) -> str:
     return f"commit {rates['commit']}, {rates['date']}, {rates['machine']}; {rates['command']}"
+
+
+def _left(left: Left, plan: Plan) -> str:
+    if not left.stages:
+        return "left to do: nothing, it is complete"
+    after = [s.stage for s in left.stages[1:]]
+    then = f", then {', '.join(after)}" if after else ""
+    cpu, wall = (total(getattr(s, what) for s in left.stages) for what in ("cpu_s", "wall_s"))
+    return (f"left to do: {left.parts:,} of {_n(left.whole, 'part')} of {left.stage}{then}: "
+            f"CPU {cpu.times(1 / 3600).shown(_hours)} core-hours, wall {wall.shown(duration)}")
 
 
 def _machine(plan: Plan) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pipelines.planning.rates import StageRates
@@ -27,6 +27,11 @@ class StageEstimate:
     worker_bytes: Spread
     launcher_bytes: Spread
     wall_s: Spread
+
+    def shared(self, share: float, *, parts: int) -> StageEstimate:
+        """Of so many of its parts, which are this share of its bytes."""
+        amounts = ("documents", "cpu_s", "out_bytes", "shuffle_bytes", "wall_s")
+        return replace(self, parts=parts, **{name: getattr(self, name).times(share) for name in amounts})
 
 
 @dataclass(frozen=True, kw_only=True)

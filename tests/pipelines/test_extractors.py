@@ -12,7 +12,7 @@ import pytest
 
 from pipelines import clean, fingerprints, ingest
 from pipelines.fingerprints import extractor_versions
-from pipelines.ingest import work
+from pipelines.ingest_parts import work
 from pipelines.inputs import InputFile
 from pipelines.recipes import WEB_EN
 from pipelines.sample.archive import warc_record

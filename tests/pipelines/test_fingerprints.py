@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import clean, dedupe, encode, filter, ingest, tokenizer
+from pipelines import clean, dedupe, encode, filter, ingest_parts, tokenizer
 from pipelines.fingerprints import library_versions, stage_fingerprint
 
 ROOT = Path(__file__).parents[2]
-STAGES = {m.CODE for m in (ingest, dedupe, filter, tokenizer, encode)}
+STAGES = {m.CODE for m in (ingest_parts, dedupe, filter, tokenizer, encode)}
 ASK = """
 import json
 from pipelines.fingerprints import stage_fingerprint, library_versions, _closure

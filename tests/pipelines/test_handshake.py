@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import clean, dedupe, encode, filter, ingest, tokenizer
+from pipelines import clean, dedupe, encode, filter, ingest_parts, tokenizer
 from pipelines.fingerprints import library_versions
 from pipelines.models import language_model_path
 from schemas.errors import RunError
@@ -25,7 +25,7 @@ PART = PlannedPart(stage="ingest", part="part-a", plan_key="k", source="web", na
 
 def test_every_library_that_a_stage_imports_is_compared() -> None:
     used: dict[str, str] = {}
-    for stage in (ingest, dedupe, filter, tokenizer, encode):
+    for stage in (ingest_parts, dedupe, filter, tokenizer, encode):
         used |= library_versions(stage.CODE)
     assert {name.lower() for name in used} - {"python"} <= set(handshake.LIBRARIES)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.ingest import work
+from pipelines.ingest_parts import work
 from pipelines.inputs import InputFile
 from pipelines.recipes import WEB_EN
 from pipelines.settings import Settings

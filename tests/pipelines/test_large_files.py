@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from pipelines import ingest
-from pipelines.ingest import work
+from pipelines.ingest_parts import work
 from pipelines.inputs import InputFile, list_files, parse_input
 from pipelines.recipes import WEB_EN
 from pipelines.settings import Settings, read_settings, settings_of

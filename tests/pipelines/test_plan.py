@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import clean, plan
-from pipelines.inputs import InputFile
 from pipelines.planning import estimate, prices, timing
 from pipelines.planning.estimate import Group, Job
+from pipelines.planning.guesses import completed
 from pipelines.planning.kinds import kind_by_name, kind_of, kinds_of
-from pipelines.planning.made import completed
 from pipelines.planning.rates import KindRates, Point, Rates, StageRates, read_rates, to_json
 from pipelines.planning.sample import mean
 from pipelines.planning.show import duration, size
@@ -25,7 +24,7 @@ from pipelines.recipes import WEB_EN
 from pipelines.run import main
 from schemas.errors import RunError
 from schemas.stages import STAGES
-from transforms.beam.files import Found
+from transforms.beam.parts import PlannedPart
 
 ROOT = Path(__file__).parents[2]
 
@@ -153,10 +152,10 @@ def test_workers_that_fit_a_machine(cores, memory, workers):
 
 def test_kinds_nobody_measured_are_guessed_and_said():
     rates, guesses = completed(RATES, ["warc.gz", "warc", "jsonl.zst", "unknown"])
-    assert guesses == [
+    assert guesses == (
         "warc was not measured: taken from warc.gz", "jsonl.zst was not measured: taken from warc.gz",
         "files of unknown formats give one dead letter each",
-    ]
+    )
     plain = rates.kinds["warc"]
     assert plain.text.mid == pytest.approx(2.0 / 5) and plain.text.high == pytest.approx(2 * 2.0 / 5)
     assert plain.kept == KIND.kept and rates.kinds["unknown"].documents == exactly(0)
@@ -193,11 +192,12 @@ def test_and_by_its_name_elsewhere(name, kind):
 def test_of_many_alike_a_few_are_looked_into(tmp_path, monkeypatch):
     looked = []
     monkeypatch.setattr("pipelines.planning.kinds.kind_of", lambda path, name: looked.append(name) or "warc.gz")
-    files = [
-        InputFile(source="web", name=f"CC-{k}.warc.gz", found=Found(path=f"/x/{k}", size=1, identity=""))
-        for k in range(999)
+    parts = [
+        PlannedPart(stage="ingest", part="", plan_key="", source="web", name=f"CC-{k}.warc.gz", number=k, size=1,
+                    work={"path": f"/x/{k}"} if k else {"base": "chosen by an index"})
+        for k in range(1000)
     ]
-    assert kinds_of(files) == ["warc.gz"] * 999 and len(looked) == 4
+    assert kinds_of(parts) == {("web", f"CC-{k}.warc.gz"): "warc.gz" for k in range(1000)} and len(looked) == 4
 
 
 # Prices and limits
@@ -246,7 +246,7 @@ def test_money_worked_out_by_hand():
 def test_a_run_that_may_cost_more_is_refused_before_anything_starts(job, tmp_path, capsys):
     priced = tmp_path / "prices.toml"
     priced.write_text(GOOD)
-    arguments = job.arguments(tmp_path / "out", f"--prices={priced}")
+    arguments = job.arguments(tmp_path / "out", f"--prices={priced}", "--sample=0")
     plan.run([*arguments, "--json"])
     high = json.loads(capsys.readouterr().out)["money"]["total"]["high"]
     plan.run([*arguments, f"--max-cost={high!r}"])
@@ -274,10 +274,11 @@ def test_options_that_cannot_be(job, tmp_path, options, says):
 
 def test_a_plan_runs_nothing_and_writes_nothing(job, tmp_path, capsys):
     out = tmp_path / "out"
-    clean.run(job.arguments(out, "--dry-run", "--workers=3"))
-    told = capsys.readouterr().out
-    plan.run([a for a in job.arguments(out, "--workers=3") if not a.startswith("--output")])
-    assert capsys.readouterr().out == told, "an output is not needed, and makes no difference"
+    clean.run(job.arguments(out, "--dry-run", "--workers=3", "--sample=0"))
+    told, left = capsys.readouterr().out.split("left to do: ")
+    assert left.startswith("7 of 7 parts of ingest, then dedupe, filter, tokenizer, encode: CPU ")
+    plan.run([a for a in job.arguments(out, "--workers=3", "--sample=0") if not a.startswith("--output")])
+    assert capsys.readouterr().out == told, "an output is not needed"
     assert "7 parts in 7 files" in told and "3 workers" in told
     assert not out.exists()
 

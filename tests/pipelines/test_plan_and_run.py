@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipelines import plan
-from pipelines.planning import asked, estimate, made
+from pipelines.planning import asked, made
+from pipelines.planning.basis import Basis
+from pipelines.planning.kinds import kinds_of
 from pipelines.planning.measured import finished as measured_run
 from pipelines.planning.measured import rates_of
 from pipelines.planning.rates import Rates, read_rates, to_json
@@ -20,6 +22,7 @@ from pipelines.run import needed
 from pipelines.settings import read_settings
 from schemas.errors import RunError
 from schemas.stages import ENCODE, STAGES
+from transforms.beam.parts import plan_path, read_plan
 
 ROOT = Path(__file__).parents[2]
 INGEST, DEDUPE, SIEVE, TOKENIZER, ENCODED = (stage.name for stage in STAGES)
@@ -98,17 +101,12 @@ def test_a_sample_of_everything_is_everything(job, finished, tmp_path, capsys):
 def told(out: Path, rates: Rates, workers: int = 1) -> dict:
     """The stages of a plan for what a run has read."""
     kept = json.loads((out / "plan.json").read_text())
-    run = measured_run(str(out))
-    sizes: dict[tuple[str, str], list[int]] = {}
-    for part in run.manifests[INGEST].parts:
-        sizes.setdefault((part.source, run.kinds[part.part]), []).append(part.input_bytes)
-    groups = tuple(
-        estimate.Group(source=source, kind=kind, files=len(of), sizes=tuple(of)) for (source, kind), of in sizes.items()
-    )
     assert kept["workers"] == workers
-    limits = asked.Asked(cores=2, memory=8 << 30)
-    found = made.plan_of(read_settings(str(out)), groups, limits, workers=workers, rates=rates)
-    return {s.stage: s for s in found.stages}
+    parts = list(read_plan(plan_path(str(out), STAGES[0])))
+    basis = Basis(
+        settings=read_settings(str(out)), workers=workers, parts=parts, kinds=kinds_of(parts), rates=rates
+    )
+    return {s.stage: s for s in made.plan_of(basis, asked.Asked(cores=2, memory=8 << 30)).stages}
 
 
 NEAR = 0.25
@@ -136,7 +134,7 @@ def test_wikis_are_planned_from_other_wikis(shared_data, tmp_path, capsys):
             "CPU": sum(c.cpu_s for c in costs), "bytes": sum(c.bytes_out for c in costs),
             "memory": max(c.launch.launcher_peak_rss_bytes for c in costs if c.launch),
         }
-        for options in ([], ["--sample=2"]):
+        for options in (["--sample=0"], ["--sample=2"], []):
             capsys.readouterr()
             plan.run([*inputs(of), f"--rates={rates}", "--json", *options])
             found = json.loads(capsys.readouterr().out)
