@@ -63,12 +63,13 @@ Outcome = Page | Skipped | DeadLetter
 
 def lost_tail(stream: Inflated, *, at: int, detail: str, record: bytes = b"") -> DeadLetter:
     """The dead letter for a file that breaks: from inflated byte `at`, where the last whole record ends, up to the
-    file's end it is lost. `record` is what could still be read there."""
+    file's end it is lost, `truncated`; `damaged`, up to the end of a range that other records follow. `record` is what
+    could still be read there."""
     stream.drain()
     offset, inner_offset = stream.locate(at)
     return DeadLetter(
-        offset=offset, inner_offset=inner_offset, length=stream.file_bytes - offset, reason="truncated", detail=detail,
-        record=record[:RECORD_SAMPLE],
+        offset=offset, inner_offset=inner_offset, length=stream.file_bytes - offset,
+        reason="damaged" if stream.bounded else "truncated", detail=detail, record=record[:RECORD_SAMPLE],
     )
 
 

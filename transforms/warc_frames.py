@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import BinaryIO
 
@@ -130,9 +130,7 @@ def frames(
                 _go_on(stream, buffered, start=start, head=head, grammar=grammar) if damaged <= MAX_DAMAGED else None
             )
             if found is None:
-                tail = lost_tail(stream, at=start, detail=detail, record=head + block)
-                # of a range that another record follows
-                yield replace(tail, reason="damaged") if stream.bounded else tail
+                yield lost_tail(stream, at=start, detail=detail, record=head + block)
                 return
             until, inside = stream.locate(found[0])
             yield DeadLetter(

@@ -104,7 +104,7 @@ def _records(
         else:
             at, before, data = at + len(data), (before + data)[-_KEPT:], buffered.read(_STEP)
     if parser is None:
-        yield lost.letter(stream, end=stream.position)
+        yield lost.tail(stream)
         return
     unended = inside.unended if inside else alone
     closing = b"</mediawiki>" if unended and not parser.closed else b""
@@ -161,11 +161,21 @@ class _Lost:
         return self.between and self.start >= at and bool(re.fullmatch(rb"\s*(?:<\?xml[^>]*>)?\s*", skipped))
 
     def letter(self, stream: Inflated, *, end: int) -> DeadLetter:
+        """Up to inflated byte `end`. Its length is in bytes of the file, from the start of the stream that the loss
+        begins in; where both ends lie in one stream, in bytes of what that holds."""
         offset, inner_offset = stream.locate(self.start)
+        until, _ = stream.locate(end)
+        length = until - offset if until > offset else end - self.start
         return DeadLetter(
-            offset=offset, inner_offset=inner_offset, length=end - self.start, reason="bad_xml", detail=self.detail,
+            offset=offset, inner_offset=inner_offset, length=length, reason="bad_xml", detail=self.detail,
             record=self.sample,
         )
+
+    def tail(self, stream: Inflated) -> DeadLetter:
+        """Up to the end of the file or range: where that broke, nothing behind the break could be looked at."""
+        if not stream.damage:
+            return self.letter(stream, end=stream.position)
+        return lost_tail(stream, at=self.start, detail=f"{self.detail}; {stream.damage}", record=self.sample)
 
 
 def _outcome(

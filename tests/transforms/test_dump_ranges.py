@@ -160,6 +160,21 @@ def test_a_damaged_stream_costs_what_follows_in_its_range(at: int, size: int) ->
         assert not any(letter.offset < o.offset < letter.offset + letter.length for o in kept if isinstance(o, Page))
 
 
+def test_a_stream_that_breaks_after_xml_that_is_none_is_lost_with_all_behind_it() -> None:
+    """Found by the test above: bytes that the codec hands out before its checksum fails need not be XML, and what was
+    behind them in the file stood in no dead letter's length, or in inflated bytes."""
+    data, at = SPLITTABLE["multistream"], 16519
+    data = data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
+    *_, letter = whole(data)
+    assert isinstance(letter, DeadLetter) and letter.reason == "truncated" and "; " in letter.detail
+    assert letter.offset < at and letter.offset + letter.length == len(data)
+    starts = {o.offset for o in UNSPLIT["multistream"] if isinstance(o, Page)}
+    for start, end in ((0, 17_000), (7_249, 14_498)):
+        *_, letter = read_range(io.BytesIO(data), extract=Extract(), start=start, end=end)
+        assert isinstance(letter, DeadLetter)
+        assert letter.offset < at and letter.offset + letter.length in starts
+
+
 @pytest.mark.parametrize("name", ["multistream", "uncompressed"])
 @given(number=st.integers(2, 80), size=st.integers(500, 20_000))
 @settings(deadline=None, max_examples=30)
