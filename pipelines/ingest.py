@@ -48,10 +48,12 @@ def run(argv: Sequence[str] | None) -> None:
 def _planned(options: Options) -> tuple[Settings, Work]:
     """Without writing anything."""
     if options.replay:
-        return _replayed(options)[:2]
-    check_plannable(options)
-    settings, found = looked_up(options)
-    return settings, work(settings, found, reach=options.reach)
+        settings, planned, _ = _replayed(options)
+    else:
+        check_plannable(options)
+        settings, found = looked_up(options)
+        planned = work(settings, found, reach=options.reach)
+    return settings, listed(options.output, planned)
 
 
 def prepare(options: Options) -> tuple[Settings, list[InputFile]]:
@@ -105,8 +107,13 @@ def ingest(options: Options, settings: Settings, found: list[InputFile]) -> Mani
     return run_ingest(options, settings, work(settings, found, reach=options.reach, chosen=chosen))
 
 
+def listed(out: str, planned: Work) -> Work:
+    """With what is taken down from the run in `out`."""
+    return dataclasses.replace(planned, parts=with_list(planned.parts, read_listed(out)))
+
+
 def run_ingest(options: Options, settings: Settings, planned: Work) -> Manifest:
-    planned = dataclasses.replace(planned, parts=with_list(planned.parts, read_listed(options.output)))
+    planned = listed(options.output, planned)
     process = IngestPart(
         out=options.output,
         extracts={source: recipe.extract for source, recipe in settings.sources.items()},

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from pipelines import dedupe, encode, filter, tokenizer
-from pipelines.ingest import looked_up
+from pipelines.ingest import listed, looked_up
 from pipelines.ingest_parts import work
 from pipelines.options import Options, parse
 from pipelines.planning.basis import basis_of
@@ -76,7 +76,7 @@ def _left(options: Options, settings: Settings, planned: Work) -> Plan:
         return plan_of(basis, options.plan)
     later = {DEDUPE: dedupe.planned, FILTER: filter.planned, TOKENIZER: tokenizer.planned, ENCODE: encode.planned}
     works = {stage.name: partial(of, options, settings) for stage, of in later.items()}
-    left = left_of(options.output, {INGEST.name: lambda: planned} | works, basis)
+    left = left_of(options.output, {INGEST.name: lambda: listed(options.output, planned)} | works, basis)
     return plan_of(basis, options.plan, left=left)
 
 

@@ -1,8 +1,9 @@
 """`pipelines.clean --gc`: removes what a run left behind that no manifest names.
 
 That is what parts of files that left had written, shards of a run that had more of them, what --keep had not removed
-yet, and what lies in scratch/. Of a stage without a manifest the finished parts of its plan are kept: the next run goes
-on with them. Only names that a run gives are looked at, in the folders that it makes.
+yet, what an index chose for a run that reads by none now, notes of a takedown that is over, and what lies in scratch/.
+Of a stage without a manifest the finished parts of its plan are kept: the next run goes on with them. Only names that a
+run gives are looked at, in the folders that it makes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pipelines.run import read_manifest, say
 from pipelines.settings import read_settings
 from schemas.errors import RunError
 from schemas.records import part_from_json
-from schemas.stages import STAGES, Stage
+from schemas.stages import SELECT, STAGES, Stage
 from transforms.beam import files, metrics, stores
 from transforms.beam.parts import plan_path, record_path
 
@@ -49,7 +50,7 @@ def sweep(out: str, *, only_list: bool) -> None:
 
 def orphans(out: str) -> Iterator[tuple[str, int]]:
     """Paths below `out` that no manifest and no unfinished plan names, with their bytes, sorted."""
-    named = {path for stage in STAGES for path in _named(out, stage)}
+    named = {path for stage in (SELECT, *STAGES) for path in _named(out, stage)}
     for folder in sorted(LAYOUT):
         for name, n in sorted(_below(out, folder)):
             path = f"{folder}/{name}"

@@ -12,6 +12,7 @@ import pytest
 from pipelines import ingest
 from pipelines.options import parse
 from pipelines.selection import select
+from pipelines.sweep import orphans
 from schemas.errors import RunError
 from schemas.recipes import Extract
 from tests.crawl_index import SNAPSHOT, Row, line, neighbours
@@ -102,6 +103,7 @@ def test_lines_and_a_failing_mirror_give_the_same_documents(crawl: Crawl, mirror
     base = f"--cc-base={mirror.url}"
     table = run(tmp_path / "table", f"--input=cc-index:{SNAPSHOT}?{query}", base)
     whole = same(table)
+    assert list(orphans(str(table))) == [], "select/ is named by its manifest"
     assert 10 < len(read(table)) < len(crawl.documents)
     local = f"--cc-base={crawl.root}"
     folder = f"{crawl.root}/cc-index/collections/{SNAPSHOT}/indexes"

@@ -89,7 +89,8 @@ the plan:
   --rates FILE          rates of earlier runs, which pipelines.plan --measure writes (default: those in
                         the repository)
   --sample MB           first read about so many megabytes of each source, from all over it, for what its
-                        own pages become and cost: much closer than rates of other pages (default 0)
+                        own pages become and cost: much closer than rates of other pages (default 4
+                        for a plan that is printed or held against --max-cost, else 0)
   --prices FILE.toml    what cores, shuffle, storage and egress cost, by region:
                         deploy/prices.example.toml
   --price-region NAME   the region in --prices, where it has several

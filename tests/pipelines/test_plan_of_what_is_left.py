@@ -126,3 +126,11 @@ def test_a_stage_whose_inputs_are_not_there_cannot_be_planned(job, tmp_path):
     (out / "documents/manifest.json").unlink()
     with pytest.raises(RunError, match=r"the stage ingest is not complete here. Run pipelines.ingest"):
         dedupe.run([f"--output={out}", "--dry-run"])
+
+
+def test_a_run_of_which_something_was_taken_down_is_complete_too(job, finished, tmp_path, capsys):
+    out = Path(shutil.copytree(finished, tmp_path / "run"))
+    (tmp_path / "list.txt").write_text("https://nobody.example/\n")
+    job.run(out, f"--takedown={tmp_path / 'list.txt'}")
+    for run in (clean.run, ingest.run):
+        assert planned(capsys, run, job.arguments(out, "--sample=0"))["left"]["stages"] == []

@@ -160,6 +160,23 @@ def test_gc_removes_what_nothing_names(job, copy, finished, promised, tmp_path, 
     assert "nothing to do" in capsys.readouterr().err
 
 
+def test_gc_removes_the_places_of_a_run_by_an_index_and_notes_of_a_takedown(copy, finished):
+    """Of a run that no longer reads by an index, and of a takedown that died between its last two steps."""
+    part, key = "part-0123456789abcdef", "0123456789abcdef"
+    gone = {
+        f"select/{part}.json", f"select/{part}.parquet", f"select/files-{part}.parquet",
+        f"metrics/select/{part}.json", f"takedown/index/web-00000-{key}.parquet",
+        f"takedown/rows/web-00000-{key}-{key}.json",
+    }
+    stay = {"select/notes.txt", "takedown/list.txt", "takedown/history.json", f"takedown/rows-{key}.txt",
+            f"takedown/index/{part}.parquet", "takedown/index/web-00000-0123.parquet"}
+    for path in gone | stay:
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        (copy / path).write_text("x")
+    clean.run([f"--output={copy}", "--gc"])
+    assert files(copy) == files(finished) | stay
+
+
 def test_gc_after_a_file_left(job, copy, promised, tmp_path):
     less = Path(shutil.copytree(job.sample, tmp_path / "less"))
     (less / "web" / "sample-00000.warc.gz").unlink()
