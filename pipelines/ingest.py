@@ -27,7 +27,7 @@ from transforms.beam import files
 from transforms.beam.ingest import MISSING, IngestPart
 from transforms.beam.lists import url_lists
 from transforms.beam.parts import ProcessParts, WriteManifest, record_path
-from transforms.beam.takedowns import read_listed
+from transforms.beam.takedown_list import read_listed
 
 
 def run(argv: Sequence[str] | None) -> None:

@@ -23,7 +23,7 @@ from schemas.stages import ENCODE, INGEST, TOKENIZER
 from transforms.beam import files
 from transforms.beam.lists import read_list
 from transforms.beam.parts import PlannedPart, plan_path, read_plan
-from transforms.beam.takedowns import LIST, Listed, list_text, read_listed
+from transforms.beam.takedown_list import LIST, Listed, list_text, read_listed
 from transforms.identity import fingerprint
 from transforms.takedown import Takedown, digest_of, takedown_of, union
 

@@ -11,7 +11,7 @@ from schemas.records import Manifest, Output
 from schemas.stages import ENCODE
 from transforms.beam import files
 from transforms.beam.replaced import INDEX_FOLDER, ROWS_FOLDER, rows_path
-from transforms.beam.takedowns import LIST, read_listed
+from transforms.beam.takedown_list import LIST, read_listed
 
 HISTORY = "takedown/history.json"
 

@@ -13,7 +13,8 @@ from mutations import GOOD_ID, Case, case
 
 from schemas.recipes import Extract
 from transforms.archive import read_archive
-from transforms.beam.children import end_idle, limits_of
+from transforms.beam.child import limits_of
+from transforms.beam.children import end_idle
 from transforms.beam.isolated import Isolated
 from transforms.beam.metrics import peak_rss
 from transforms.inflate import Inflated

@@ -17,8 +17,10 @@ import pytest
 from schemas.errors import RunError
 from schemas.recipes import Extract
 from transforms.archive import read_archive
+from transforms.beam import child as one_child
 from transforms.beam import children, isolated
-from transforms.beam.children import Child, Limits, borrowed, limits_of
+from transforms.beam.child import Child, Limits, limits_of
+from transforms.beam.children import borrowed
 from transforms.beam.extractor_child import TEST_HOOK
 from transforms.beam.isolated import Isolated
 from transforms.extraction import Failed, Question, here
@@ -133,7 +135,7 @@ def test_a_child_that_was_killed_while_idle_is_replaced():
 
 
 def test_a_child_that_waits_for_nothing_is_ended(monkeypatch):
-    monkeypatch.setattr(children, "_STALL_S", 1.0)
+    monkeypatch.setattr(one_child, "_STALL_S", 1.0)
     found = read(archive({4: "MARK-sleep"}), Isolated(limits=LIMITS))
     assert [(k, o.reason, o.detail) for k, o in enumerate(found) if isinstance(o, DeadLetter)] == [
         (4, "extractor_exhausted", "the extractor's process stood still")
@@ -162,7 +164,7 @@ def test_cpu_seconds_are_of_a_page_and_not_of_a_child():
     with borrowed(Limits(cpu_seconds=1, memory_bytes=4 << 30)) as [child]:
         child.exchange([question(long)] * 5)
         assert len(child.exchange()) == 5
-    used = children._cpu_ticks(child._process.pid)
+    used = one_child._cpu_ticks(child._process.pid)
     assert used is None or int(used[0]) > 100, "the test asks too little"
 
 
@@ -204,7 +206,7 @@ def test_a_reader_that_is_left_ends_its_child():
 def test_nothing_is_left_of_a_worker_that_is_killed():
     """Even of a child in the midst of a page, which would not read on for minutes."""
     program = (
-        "from transforms.beam.children import Child, Limits\n"
+        "from transforms.beam.child import Child, Limits\n"
         "from transforms.extraction import Question\nfrom schemas.recipes import Extract\n"
         "child = Child(Limits())\n"
         "child.exchange([Question(kind='response', body=b'MARK-sleep', media_type='text/html', extract=Extract())])\n"

@@ -15,7 +15,7 @@ from tests.pipelines.rights import table
 from transforms.beam import files
 from transforms.beam.ingest import IngestPart
 from transforms.beam.parts import PlannedPart, record_path
-from transforms.beam.takedowns import LIST, Listed, list_text
+from transforms.beam.takedown_list import LIST, Listed, list_text
 from transforms.identity import document_id
 from transforms.takedown import digest_of, takedown_of
 

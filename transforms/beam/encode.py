@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import IO, cast
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
@@ -21,8 +19,9 @@ from schemas.recipes import Encode
 from schemas.records import Counts, Output, PartRecord, add_tallies
 from schemas.stages import ENCODE
 from transforms.beam import files
-from transforms.beam.parts import PlannedPart, check_plan
+from transforms.beam.parts import PlannedPart
 from transforms.beam.replaced import note_replaced
+from transforms.beam.shard_manifest import write_shard_manifest
 from transforms.beam.tables import read_table
 from transforms.digests import RowsDigest
 from transforms.encoding import Encoded, encode_documents, sums_by_language
@@ -79,6 +78,12 @@ class EncodePart:
             outputs=writer.outputs, input_bytes=part.size,
             tallies={**writer.tallies, **{what: add_tallies(of) for what, of in sums.items()}},
             counts=Counts(came_in=documents, went_out=sum(t["documents"] for t in writer.tallies.values())),
+        )
+
+    def write_manifest(self, records: list[PartRecord]) -> dict[str, Output]:
+        return write_shard_manifest(
+            records, out=self.out, tokenizer=self.tokenizer, sizes=token_bytes(self.loaded_tokenizer()),
+            encode=self.encode, sources=self.sources, languages=self.languages,
         )
 
     def _batches(self, part: PlannedPart) -> Iterator[pa.RecordBatch]:
@@ -174,47 +179,8 @@ class WriteShardManifest(beam.PTransform):
         return (
             records
             | "all shards" >> beam.combiners.ToList()
-            | "shard manifest" >> beam.Map(_write_manifest, self._part).with_output_types(dict[str, Output])
+            | "shard manifest" >> beam.Map(self._part.write_manifest).with_output_types(dict[str, Output])
         )
-
-
-def _write_manifest(records: list[PartRecord], part: EncodePart) -> dict[str, Output]:
-    sizes = token_bytes(part.loaded_tokenizer())
-    table = io.BytesIO()
-    np.save(table, sizes)
-    splits = {split: _shards(records, split) for split in SPLITS}
-    manifest = shards.ShardManifest(
-        tokenizer_digest=part.tokenizer.xxh3, vocab_size=len(sizes),
-        special_ids={name: i for i, name in enumerate(SPECIAL_TOKENS)}, seq_len=part.encode.seq_len,
-        token_dtype=str(shards.token_type(len(sizes))), sources=part.sources, languages=part.languages, splits=splits,
-        totals=shards.totals_of(splits), token_bytes="token_bytes.npy",  # noqa: S106
-        dataset_id=shards.dataset_id(s for split in splits.values() for s in split),
-    )
-    check_plan(part.out, ENCODE, records)
-    return {
-        name: _write(part.out, f"{ENCODE.folder}/{name}", data)
-        for name, data in (("token_bytes.npy", table.getvalue()), ("manifest.json", shards.to_json(manifest).encode()))
-    }
-
-
-def _write(out: str, path: str, data: bytes) -> Output:
-    xxh3 = (files.publish if path.endswith(".json") else files.write_bytes)(files.join(out, path), data)
-    return Output(path=path, rows=1, bytes=len(data), xxh3=xxh3, content=xxh3)
-
-
-def _shards(records: list[PartRecord], split: str) -> tuple[shards.Shard, ...]:
-    found = [
-        shards.Shard(
-            path=f"{base}.arrow", tfrecord_path=f"{base}.tfrecord", source=record.source,
-            rows=record.outputs[f"{base}.arrow"].rows, xxh3=record.outputs[f"{base}.arrow"].xxh3,
-            tfrecord_xxh3=record.outputs[f"{base}.tfrecord"].xxh3, tokens=sums["tokens"], bytes=sums["bytes"],
-            documents=sums["documents"], min_id=sums["min_id"], max_id=sums["max_id"],
-        )
-        for record in records
-        for base, sums in record.tallies.items()
-        if base.startswith(f"{split}/")
-    ]
-    return tuple(sorted(found, key=lambda s: s.path))
 
 
 @cache

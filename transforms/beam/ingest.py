@@ -15,14 +15,16 @@ from schemas.stages import INGEST
 from transforms.archive import read_archive
 from transforms.at_places import read_places
 from transforms.beam import models, selected
-from transforms.beam.children import end_idle, limits_of, load_extractor
+from transforms.beam.child import limits_of
+from transforms.beam.children import end_idle, load_extractor
 from transforms.beam.ingest_account import Account
 from transforms.beam.isolated import Isolated
 from transforms.beam.parts import PlannedPart
 from transforms.beam.ranged import coalesced
 from transforms.beam.sources import Checked, open_source, open_spans
 from transforms.beam.tables import TableWriter, read_table
-from transforms.beam.takedowns import takedown_for, updated
+from transforms.beam.takedown_list import takedown_for
+from transforms.beam.takedowns import updated
 from transforms.beam.verdicts import Verdicts
 from transforms.beam.web_requests import NETWORK, Network
 from transforms.extraction import Failed, Waiting

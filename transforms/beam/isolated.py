@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from schemas.errors import RunError
-from transforms.beam.children import Child, ChildEndedError, Limits, borrowed
+from transforms.beam.child import Child, ChildEndedError, Limits
+from transforms.beam.children import borrowed
 from transforms.extraction import Answer, Failed, Read, Waiting, finished
 from transforms.outcomes import DeadLetter, Outcome, Page
 

@@ -1,15 +1,10 @@
-"""A run's takedown list as its workers see it, and finished parts of documents/ brought up to it without their archive.
-
-OUT/takedown/list.txt only ever grows, so whatever part was made with an earlier list lacks nothing that it should have.
-"""
+"""Finished parts of documents/ brought up to the run's takedown list, without their archive."""
 
 from __future__ import annotations
 
-import functools
-import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,71 +12,17 @@ import pyarrow.parquet as pq
 import xxhash
 
 from schemas.documents import DEAD_LETTERS, DOCUMENTS
-from schemas.errors import RunError
 from schemas.records import Counts, Output, PartRecord, part_from_json
 from transforms.beam import files
 from transforms.beam.parts import PlannedPart, record_path
 from transforms.beam.tables import TableWriter, read_table, write_table
+from transforms.beam.takedown_list import takedown_for
 from transforms.identity import document_id
-from transforms.takedown import (
-    FOLLOWERS,
-    REASON,
-    WITHHELD,
-    Takedown,
-    digest_of,
-    entries,
-    listed,
-    may_hold,
-    takedown_of,
-)
+from transforms.takedown import FOLLOWERS, REASON, WITHHELD, Takedown, listed, may_hold
 
-LIST = "takedown/list.txt"
-_HEAD = "# What was taken down from this run. Give more with --takedown; nothing is ever taken off it.\n"
-_EARLIER = re.compile(r"# earlier: ([0-9a-f]{32})")
 _BLOCK = 1 << 20
 Position = tuple[str, int, int]
 """File, byte of it, byte inside. A part that an index chose is of many files, in order of their names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listed:
-    """A run's list, its digest, and the digests of what it was before it grew."""
-
-    takedown: Takedown
-    digest: str
-    earlier: tuple[str, ...] = ()
-
-
-def list_text(found: Listed) -> str:
-    """What stands in OUT/takedown/list.txt."""
-    lines = [*(f"# earlier: {digest}" for digest in found.earlier), *entries(found.takedown)]
-    return _HEAD + "".join(f"{line}\n" for line in lines)
-
-
-def read_listed(out: str) -> Listed | None:
-    """The run's list; None if nothing was ever taken down. Raises RunError if somebody has spoilt it."""
-    path = files.join(out, LIST)
-    try:
-        text = files.read_text(path)
-        if text is None:
-            return None
-        takedown = takedown_of(text)
-    except ValueError as error:
-        raise RunError(f"{path}: is damaged: {error}. Mend it: nothing goes on without it.") from error
-    return Listed(takedown=takedown, digest=digest_of(takedown), earlier=tuple(_EARLIER.findall(text)))
-
-
-def takedown_for(out: str, part: PlannedPart) -> Takedown:
-    """What the part was planned to leave out. Raises RunError if the list is no longer that one."""
-    return _of_digest(out, part.work["takedown"]) if "takedown" in part.work else Takedown()
-
-
-@functools.lru_cache(maxsize=2)
-def _of_digest(out: str, digest: str) -> Takedown:
-    found = read_listed(out)
-    if found is None or found.digest != digest:
-        raise RunError(f"{files.join(out, LIST)}: changed during the run. Run the same command again.")
-    return found.takedown
 
 
 def updated(out: str, part: PlannedPart, *, rows: int) -> PartRecord | None:
