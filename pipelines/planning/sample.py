@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipelines.dedupe import dedupe
+from pipelines.encode import encode
 from pipelines.filter import sieve
 from pipelines.ingest import run_ingest
 from pipelines.options import Options
@@ -24,7 +25,6 @@ from pipelines.settings import Settings, write_settings
 from pipelines.spans import splittable
 from pipelines.tokenizer import tokenizer
 from schemas.records import PartRecord
-from schemas.stages import FILTER, INGEST, TOKENIZER
 from transforms.beam import metrics
 from transforms.beam.parts import PlannedPart
 from transforms.identity import fingerprint, part_name
@@ -114,6 +114,9 @@ class _Part:
     written: float
     clean: float
     counts: float
+    count_cpu: float
+    encode_cpu: float
+    shards: float
 
 
 def _measured(options: Options, settings: Settings, planned: Work, rates: Rates) -> dict[str, _Part]:
@@ -129,16 +132,25 @@ def _measured(options: Options, settings: Settings, planned: Work, rates: Rates)
         sieved = sieve(here, settings)
         kept = {p.part: p for p in sieved.parts}
         counted = tokenizer(here, settings).parts if sieved.counts.went_out else ()
-        counts = {p.part: max(0.0, written(p) - rates.stages[TOKENIZER.name].part_out) for p in counted}
+        encoded = encode(here, settings).parts if counted else ()
+        counts = {p.part: p for p in counted}
+
+        def cpu(part: PartRecord) -> float:
+            cost = metrics.read(metrics.path(out, part.stage, part.part), metrics.PartMetrics)
+            return max(0.0, cost.cpu_s - rates.stages[part.stage].part_cpu) if cost else 0.0
+
+        def more(part: PartRecord) -> float:
+            return max(0.0, written(part) - rates.stages[part.stage].part_out)
 
         def of(part: PartRecord) -> _Part:
-            cost = metrics.read(metrics.path(out, part.stage, part.part), metrics.PartMetrics)
-            empty = rates.stages[INGEST.name]
+            clean, count = kept[part.part], counts.get(part.part)
+            of_source = sum(p.text_bytes for p in sieved.parts if p.source == part.source)
+            share = clean.text_bytes / of_source if of_source else 0.0
+            shards = [p for p in encoded if p.source == part.source]
             return _Part(
-                read=part, kept=kept[part.part], cpu=max(0.0, cost.cpu_s - empty.part_cpu) if cost else 0.0,
-                written=max(0.0, written(part) - empty.part_out),
-                clean=max(0.0, written(kept[part.part]) - rates.stages[FILTER.name].part_out),
-                counts=counts.get(part.part, 0.0),
+                read=part, kept=clean, cpu=cpu(part), written=more(part), clean=more(clean),
+                counts=more(count) if count else 0.0, count_cpu=cpu(count) if count else 0.0,
+                encode_cpu=share * sum(map(cpu, shards)), shards=share * sum(map(more, shards)),
             )
 
         return {part.part: of(part) for part in documents.parts}
@@ -160,7 +172,10 @@ def _rates(found: dict[str, _Part], names: set[str], base: KindRates) -> KindRat
         kept=rate(lambda p: (p.kept.counts.went_out, p.kept.counts.came_in), "kept"),
         kept_text=rate(lambda p: (p.kept.text_bytes, p.read.text_bytes), "kept_text"),
         filter_out=rate(lambda p: (p.clean, p.kept.text_bytes), "filter_out"),
+        count_cpu=rate(lambda p: (p.count_cpu, p.kept.text_bytes), "count_cpu"),
         count_out=rate(lambda p: (p.counts, p.kept.text_bytes ** HEAPS), "count_out"),
+        encode_cpu=rate(lambda p: (p.encode_cpu, p.kept.text_bytes), "encode_cpu"),
+        encode_out=rate(lambda p: (p.shards, p.kept.text_bytes), "encode_out"),
     )
 
 

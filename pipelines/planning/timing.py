@@ -58,7 +58,7 @@ def timed(need: Need, rates: StageRates, *, workers: int) -> StageEstimate:
     begun = exactly(rates.launch_cpu + (0 if alone else rates.worker_cpu)).widened(START)
     largest = need.largest + exactly(rates.part_cpu)
     shared = need.cpu + need.units * rates.beside + exactly(rates.part_cpu * need.parts)
-    worker, launcher = _memory(rates, need.memory, workers, grows=need.stage in GROWS)
+    worker, launcher = _memory(rates, need.memory, workers, growth=GROWS.get(need.stage))
     return StageEstimate(
         stage=need.stage, parts=need.parts, documents=need.documents, cpu_s=shared + start,
         largest_cpu_s=largest + need.alone, out_bytes=need.out + exactly(rates.part_out * need.parts),
@@ -81,27 +81,36 @@ START = 1.25
 """How far the CPU of starting is trusted: imports, on a machine that does other things too."""
 MEMORY = 1.15
 """How far a peak of memory is trusted: two runs of the same differ by as much, as libraries take memory in pieces."""
-GROWS = (DEDUPE.name, TOKENIZER.name)
-"""Stages whose memory follows the whole input: BENCHMARKS.md. The others' stays where the largest run left it."""
+GROWS = {
+    DEDUPE.name: Spread(low=100, mid=200, high=600), TOKENIZER.name: Spread(low=25, mid=60, high=75),
+}
+"""Stages whose memory follows the whole input, and bytes of it for each of `Need.memory`: documents from 147,040 to a
+million; bytes of counts in six corpora (BENCHMARKS.md). The others' stays where the largest run left it."""
 
 
-def _memory(rates: StageRates, units: Spread, workers: int, *, grows: bool) -> tuple[Spread, Spread]:
+def _memory(rates: StageRates, units: Spread, workers: int, *, growth: Spread | None) -> tuple[Spread, Spread]:
     """The largest worker and the launcher, which is the worker too when it is alone."""
     points = (rates.one or rates.many) if workers == 1 else (rates.many or rates.one)
-    launcher = _between([(p.units, p.launcher) for p in points], units, grows=grows)
-    worker = _between([(p.units, p.worker) for p in points], units, grows=grows)
+    launcher = _between([(p.units, p.launcher) for p in points], units, growth if workers == 1 else None)
+    worker = _between([(p.units, p.worker) for p in points], units, growth)
     return (launcher, launcher) if workers == 1 and rates.one else (worker, launcher)
 
 
-def _between(points: Sequence[tuple[float, int]], units: Spread, *, grows: bool) -> Spread:
-    """What lies between two runs on the line between them; beyond the largest as there, or on along its line."""
-    def at(n: float) -> float:
-        if len(points) < 2 or n <= points[0][0]:
-            return points[0][1] if points else 0.0
-        beyond = n > points[-1][0]
-        if beyond and not grows:
-            return points[-1][1]
-        (u0, b0), (u1, b1) = next((pair for pair in pairwise(points) if n <= pair[1][0]), tuple(points[-2:]))
-        return max(b0, b0 + (b1 - b0) * (n - u0) / (u1 - u0)) if u1 > u0 else max(b0, b1)
+def _between(points: Sequence[tuple[float, int]], units: Spread, growth: Spread | None) -> Spread:
+    """What lies between two runs on the line between them. Beyond the largest it stays, unless what grows comes to more
+    on top of the smallest: by two runs that are close to each other no line can be drawn, as memory that was taken
+    before is used again."""
+    def at(n: float, slope: float) -> float:
+        if not points:
+            return 0.0
+        (u0, b0), (u1, b1) = points[0], points[-1]
+        if n >= u1:
+            return max(b1, b0 + slope * (n - u0))
+        if n > u0:
+            (u0, b0), (u1, b1) = next(pair for pair in pairwise(points) if n < pair[1][0])
+            return b0 + (b1 - b0) * (n - u0) / (u1 - u0)
+        return b0
 
-    return Spread(low=at(units.low), mid=at(units.mid), high=at(units.high)).widened(MEMORY)
+    by = growth or ZERO
+    low, mid, high = at(units.low, by.low), at(units.mid, by.mid), at(units.high, by.high)
+    return Spread(low=low, mid=mid, high=high).widened(MEMORY)

@@ -132,11 +132,18 @@ def test_reading_beside_fastwarc(archive, tmp_path):
     before, after = (gzip.compress(record, mtime=0) for record in small)
     crawl.write_bytes(b"".join(before + member + after for member in members_of(archive)))
     for path in (crawl, *sorted((ROOT.parent / "shared/data/warc").glob("*.warc.gz"))):
-        if (size := sum(len(f.block) for f in framed(path))) < 10 << 20:
+        def ours(path: Path = path) -> int:
+            return sum(len(f.block) for f in framed(path))
+
+        def theirs(path: Path = path) -> int:
+            return sum(len(r.reader.read()) for r in whole(path))
+
+        if (size := ours()) < 10 << 20:
             continue
-        assert size == sum(len(r.reader.read()) for r in whole(path))
-        ratio = best(lambda path=path: [r.reader.read() for r in whole(path)]) / (
-            seconds := best(lambda path=path: list(framed(path))))
+        assert size == theirs()
+        # in turn, and each record let go before the next: records held by the hundred time the system's page faults
+        rounds = [(best(theirs), best(ours)) for _ in range(3)]
+        ratio, seconds = min(t for t, _ in rounds) / min(o for _, o in rounds), min(o for _, o in rounds)
         tell(f"reading {path.name[:20]}", sum(1 for _ in framed(path)), size, seconds)
         print(f"   {ratio:.2f} x fastWARC", end="")
         assert path != crawl or ratio >= 0.85

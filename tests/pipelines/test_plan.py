@@ -110,7 +110,14 @@ def test_memory_lies_between_measured_runs_and_grows_only_where_it_does():
     assert found["ingest"].worker_bytes.high == pytest.approx(212 * timing.MEMORY)
     huge = planned(2, Group(source="web", kind="warc.gz", files=1, sizes=(3_000_000,)))
     assert huge["ingest"].worker_bytes.mid == 400, "as in the largest run"
-    assert huge["dedupe"].worker_bytes.mid == pytest.approx(200 + 200 * 30_000 / 10_000), "on along the line"
+    growth = timing.GROWS["dedupe"]
+    assert huge["dedupe"].worker_bytes.mid == pytest.approx(200 + growth.mid * 30_000), "documents, on the smallest run"
+    assert huge["dedupe"].worker_bytes.high == pytest.approx((200 + growth.high * 30_000) * timing.MEMORY)
+    noise = (Point(units=0, worker=10**8, launcher=0), Point(units=10, worker=2 * 10**8, launcher=0))
+    noisy = dataclasses.replace(RATES, stages={s.name: dataclasses.replace(STAGE, many=noise) for s in STAGES})
+    assert planned(2, rates=noisy)["dedupe"].worker_bytes.mid == 2 * 10**8
+    more = Group(source="web", kind="warc.gz", files=1, sizes=(3_000_000,))
+    assert planned(2, more, noisy)["dedupe"].worker_bytes.mid == 2 * 10**8, "two runs close to each other draw no line"
     alone = planned(1)["ingest"]
     assert alone.worker_bytes == alone.launcher_bytes and alone.worker_bytes.mid == 300
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,7 @@ from pipelines.planning import asked, made
 from pipelines.planning.basis import Basis
 from pipelines.planning.kinds import kinds_of
 from pipelines.planning.measured import finished as measured_run
-from pipelines.planning.measured import rates_of
-from pipelines.planning.rates import Rates, read_rates, to_json
+from pipelines.planning.rates import Rates, read_rates
 from pipelines.report_page.costs import cost_of
 from pipelines.run import needed
 from pipelines.settings import read_settings
@@ -107,55 +104,3 @@ def told(out: Path, rates: Rates, workers: int = 1) -> dict:
         settings=read_settings(str(out)), workers=workers, parts=parts, kinds=kinds_of(parts), rates=rates
     )
     return {s.stage: s for s in made.plan_of(basis, asked.Asked(cores=2, memory=8 << 30)).stages}
-
-
-NEAR = 0.25
-
-
-@pytest.mark.slow
-def test_wikis_are_planned_from_other_wikis(shared_data, tmp_path, capsys):
-    """Greek, Japanese and Latgalian tell what Marathi, Ukrainian, Vietnamese and English take, and the reverse: by
-    rates alone, and with a sample, for which these files are read whole, as they cannot be read from the middle."""
-    wikis = sorted((shared_data / "wikipedia").glob("*wiki-*.xml.bz2"))
-    first = [w for w in wikis if w.name[:2] in ("el", "ja", "lt")]
-    second = [w for w in wikis if w not in first and "table" not in w.name]
-    tiny = tmp_path / "tiny.jsonl"
-    tiny.write_text("".join(json.dumps({"text": f"{k} small documents to start with"}) + "\n" for k in range(3)))
-    anything = tmp_path / "anything.toml"
-    anything.write_text("languages = []\nrules = []\n")
-    run_alone(tmp_path / "warm", [f"--input={tiny}"], f"--recipe={anything}")  # compiles the kernels
-    start = run_alone(tmp_path / "start", [f"--input={tiny}"], f"--recipe={anything}")
-    runs = [run_alone(tmp_path / str(k), inputs(of)) for k, of in enumerate((first, second))]
-    for ours, other, of in ((*runs, second), (*runs[::-1], first)):
-        rates = tmp_path / "rates.json"
-        rates.write_bytes(to_json(rates_of([measured_run(str(start)), measured_run(str(ours))], base=None, command="")))
-        costs = [cost_of(str(other), needed(str(other), stage)) for stage in STAGES]
-        was = {
-            "CPU": sum(c.cpu_s for c in costs), "bytes": sum(c.bytes_out for c in costs),
-            "memory": max(c.launch.launcher_peak_rss_bytes for c in costs if c.launch),
-        }
-        for options in (["--sample=0"], ["--sample=2"], []):
-            capsys.readouterr()
-            plan.run([*inputs(of), f"--rates={rates}", "--json", *options])
-            found = json.loads(capsys.readouterr().out)
-            said = {
-                "CPU": found["total"]["cpu_s"]["mid"], "bytes": found["total"]["out_bytes"]["mid"],
-                "memory": max(s["worker_bytes"]["mid"] for s in found["stages"]),
-            }
-            off = {what: round(said[what] / was[what] - 1, 3) for what in said}
-            with capsys.disabled():
-                print(options, said, was, off)
-            assert all(abs(share) < NEAR for share in off.values()), (options, said, was, off)
-
-
-def inputs(wikis: list[Path]) -> list[str]:
-    return [f"--input=wiki={wiki}@wikipedia" for wiki in wikis]
-
-
-def run_alone(out: Path, read: list[str], *options: str) -> Path:
-    """In a process of its own, whose memory is of this run alone."""
-    command = [sys.executable, "-m", "pipelines.clean", *read, f"--output={out}", *options]
-    subprocess.run(command, cwd=ROOT, check=True)
-    return out
-
-
