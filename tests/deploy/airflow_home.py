@@ -25,7 +25,7 @@ def start_postgres() -> Postgres:
     """The one in Airflow's environment. Skips where there is none."""
     found = list(AIRFLOW.parents[1].glob("lib/python*/site-packages/pgserver/pginstall"))
     if not AIRFLOW.exists() or not found:
-        pytest.skip(f"there is no {AIRFLOW}, or no pgserver beside it: make test-airflow brings them")
+        pytest.skip(f"there is no {AIRFLOW}, or no pgserver beside it: make test-airflow brings them, on x86-64")
     return Postgres(found[0].parents[1])
 
 

@@ -124,7 +124,8 @@ def start_tick(airflow: Airflow) -> subprocess.Popen[bytes]:
 
 def test_runs_that_overlap_leave_one_and_the_same_bytes(airflow, tmp_path):
     """What `max_active_runs` cannot keep apart: another DAG, or cron, at the output of this one. They are there
-    at once: who has the output is stopped in its first stage until the other has ended."""
+    at once: who has the output is stopped in its first stage until the other has ended. Or another run comes in
+    between two stages, or between two tries of one."""
     skipped = dict.fromkeys(TASKS, ("skipped", 0)) | {"ingest": ("skipped", 1)}
     airflow.copy_dag("winnow_other")
     with airflow.scheduler(DAG, "winnow_other"):
@@ -150,12 +151,17 @@ def test_runs_that_overlap_leave_one_and_the_same_bytes(airflow, tmp_path):
         assert tick.wait(300) == exits.DONE and same_as_anew(airflow, tmp_path / "anew-2")
 
         airflow.crawl.arrives("2026-10")
-        airflow.trigger("lost-it")
+        airflow.trigger("between")
         until(lambda: not (airflow.out / "manifest.json").exists())
-        kill("pipelines.ingest", airflow.out)
+        with lock_of(airflow):  # between ingest and dedupe
+            airflow.finish("between")
+        assert airflow.tasks("between") == skipped | {"ingest": ("success", 1), "dedupe": ("skipped", 1)}
+        airflow.trigger("killed")
+        until(lambda: processes("pipelines.dedupe", airflow.out))
+        kill("pipelines.dedupe", airflow.out)
         with lock_of(airflow):  # before Airflow tries again
-            airflow.finish("lost-it")
-        assert airflow.tasks("lost-it") == skipped | {"ingest": ("skipped", 2)}
+            airflow.finish("killed")
+        assert airflow.tasks("killed") == skipped | {"ingest": ("success", 1), "dedupe": ("skipped", 2)}
         airflow.trigger("last")
         airflow.finish("last")
         assert airflow.tasks("last") == ALL_DONE and same_as_anew(airflow, tmp_path / "anew-3")
@@ -163,7 +169,7 @@ def test_runs_that_overlap_leave_one_and_the_same_bytes(airflow, tmp_path):
 
 @contextlib.contextmanager
 def lock_of(airflow: Airflow):
-    """The output's, once the process that was killed is gone."""
+    """The output's, once the process that has it ends."""
     with contextlib.ExitStack() as held:
         def taken() -> bool:
             with contextlib.suppress(HeldError):
@@ -171,7 +177,7 @@ def lock_of(airflow: Airflow):
                 return True
             return False
 
-        until(taken, seconds=10)
+        until(taken)
         yield
 
 
