@@ -58,10 +58,10 @@ test-airflow: $(VENV)/.test .airflow/.done
 	@$(RUN) -m pipelines.models > /dev/null
 	WINNOW_AIRFLOW=.airflow/bin/airflow $(RUN) -m pytest -m airflow tests/deploy
 
-.airflow/.done: deploy/airflow/requirements.lock
+.airflow/.done: deploy/airflow/requirements.lock deploy/airflow/requirements-test.lock
 	$(PYTHON) -m venv .airflow
 	.airflow/bin/python -m pip install --quiet --upgrade pip
-	.airflow/bin/python -m pip install --quiet -r deploy/airflow/requirements.lock
+	.airflow/bin/python -m pip install --quiet -r deploy/airflow/requirements-test.lock
 	@touch $@
 
 # What the image of deploy/ holds, in a folder: no daemon needed.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipelines.sample.write import write_sample
@@ -86,3 +87,18 @@ def kill(module: str, out: Path) -> None:
     assert victims, f"{module} was over before it was killed"
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def stopped(module: str, out: Path) -> Iterator[None]:
+    """Holds it in the middle of what it does, with whatever lock it has."""
+    found = processes(module, out)
+    for pid in found:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        assert found and processes(module, out) == found, f"{module} was over before it was stopped"
+        yield
+    finally:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)

@@ -1,82 +1,37 @@
-"""deploy/airflow under Airflow itself: its parser, its scheduler, its executor, in an environment of its own."""
+"""deploy/airflow under Airflow itself, in an environment of its own: parser, scheduler, LocalExecutor on PostgreSQL."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import shutil
-import signal
-import sqlite3
+import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from pipelines import clean, ingest, report
+from pipelines import clean, exits, ingest, report
 from pipelines import filter as sieve
 from pipelines.options import parse
-from tests.deploy.schedules import ROOT, STAGES, Crawl, everything, extracted, kill, processes, promised, until
+from pipelines.whole import locked
+from schemas.errors import HeldError
+from tests.deploy.airflow_home import AIRFLOW, DAG, TASKS, Airflow, start_postgres
+from tests.deploy.schedules import ROOT, STAGES, everything, extracted, kill, processes, promised, stopped, until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(3600)]
-AIRFLOW = Path(os.environ.get("WINNOW_AIRFLOW", ROOT / ".airflow/bin/airflow")).absolute()
-TASKS = [*STAGES, "report"]
+ALL_DONE = dict.fromkeys(TASKS, ("success", 1))
 
 
-class Airflow:
-    """A home of its own: sqlite, and so the SequentialExecutor, which is all that Airflow 2 runs on it."""
-
-    def __init__(self, folder: Path, **more: str) -> None:
-        if not AIRFLOW.exists():
-            pytest.skip(f"there is no {AIRFLOW}: make test-airflow brings it")
-        self.home, self.crawl, self.out = folder / "airflow", Crawl(folder), folder / "tokens"
-        (self.home / "dags").mkdir(parents=True)
-        shutil.copy(ROOT / "deploy/airflow/winnow_clean.py", self.home / "dags")
-        self.environment = {
-            "PATH": f"{AIRFLOW.parent}:/usr/bin:/bin", "HOME": os.environ["HOME"], "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
-            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False", "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO", "PYTHONPATH": "", "WINNOW_SCHEDULE": "",
-            "WINNOW_RETRY_MINUTES": "0", "WINNOW_PYTHON": str(self.python()), "WINNOW_OUTPUT": str(self.out),
-            "WINNOW_INPUTS": f"--input '{self.crawl.pattern}'", "WINNOW_OPTIONS": "--batch-rows 512", **more,
-            **{k: v for k, v in os.environ.items() if k.startswith("NUMBA_")},
-        }
-        self.run("db", "migrate")
-
-    def python(self) -> Path:
-        """A Python that has winnow, as an installed one has."""
-        script = self.home / "python"
-        script.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} "$@"\n')
-        script.chmod(0o755)
-        return script
-
-    def run(self, *words: str) -> str:
-        done = subprocess.run([AIRFLOW, *words], env=self.environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def ask(self, query: str, *values: str) -> list[tuple]:
-        with sqlite3.connect(self.home / "airflow.db", timeout=60) as base:
-            return base.execute(query, values).fetchall()
-
-    def trigger(self, name: str) -> None:
-        self.run("dags", "trigger", "winnow_clean", "--run-id", name)
-
-    def ended(self, name: str) -> bool:
-        ((state,),) = self.ask("select state from dag_run where run_id = ?", name)
-        assert state != "failed", self.log(name)
-        return state == "success"
-
-    def finish(self, name: str) -> None:
-        until(lambda: self.ended(name), seconds=1200)
-
-    def log(self, name: str) -> str:
-        return "\n".join(p.read_text() for p in sorted((self.home / "logs").rglob(f"run_id={name}/**/*.log")))
+@pytest.fixture(scope="module")
+def postgres():
+    server = start_postgres()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
-def airflow(tmp_path):
-    return Airflow(tmp_path)
+def airflow(tmp_path, postgres):
+    return Airflow(tmp_path, postgres)
 
 
 def commands(airflow: Airflow) -> dict[str, list[str]]:
@@ -100,10 +55,10 @@ def commands(airflow: Airflow) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("image", ["", "registry.example/winnow:1"])
-def test_the_tasks_are_the_stages_and_their_options_are_ours(tmp_path, image):
+def test_the_tasks_are_the_stages_and_their_options_are_ours(tmp_path, postgres, image):
     import shlex
 
-    found = commands(Airflow(tmp_path, **({"WINNOW_IMAGE": image} if image else {})))
+    found = commands(Airflow(tmp_path, postgres, **({"WINNOW_IMAGE": image} if image else {})))
     assert list(found) == TASKS
     for stage, words in found.items():
         words = words if image else shlex.split(words)[2:]
@@ -114,13 +69,16 @@ def test_the_tasks_are_the_stages_and_their_options_are_ours(tmp_path, image):
     assert {m.run.__module__ for m in (clean, ingest, sieve, report)}  # the modules that the tasks name are there
 
 
+def same_as_anew(airflow: Airflow, anew: Path) -> bool:
+    """As one run over all that is there now."""
+    clean.run([f"--input={airflow.crawl.pattern}", f"--output={anew}"])
+    manifests = [(out / "manifest.json").read_bytes() for out in (airflow.out, anew)]
+    return promised(airflow.out) == promised(anew) and manifests[0] == manifests[1]
+
+
 def test_three_months_kills_and_two_ticks_at_once(airflow, tmp_path):
     """The first month's run is killed in each of its stages; the third is triggered together with a fourth tick."""
-    said = (tmp_path / "scheduler.log").open("w")
-    scheduler = subprocess.Popen([AIRFLOW, "scheduler"], env=airflow.environment, stdout=said, stderr=said,
-                                 start_new_session=True)
-    try:
-        until(lambda: airflow.ask("select 1 from dag where dag_id = 'winnow_clean'"))
+    with airflow.scheduler(DAG):
         airflow.crawl.arrives("2026-08")
         airflow.trigger("month-1")
         for stage, folder in STAGES.items():
@@ -129,8 +87,7 @@ def test_three_months_kills_and_two_ticks_at_once(airflow, tmp_path):
         until(lambda: processes("pipelines.report", airflow.out))
         kill("pipelines.report", airflow.out)
         airflow.finish("month-1")
-        tries = dict(airflow.ask("select task_id, try_number from task_instance where run_id = 'month-1'"))
-        assert tries == dict.fromkeys(TASKS, 2)
+        assert airflow.tasks("month-1") == dict.fromkeys(TASKS, ("success", 2))
         first = extracted(airflow.out)
         assert len(first) == 1
         airflow.crawl.arrives("2026-09")
@@ -146,27 +103,94 @@ def test_three_months_kills_and_two_ticks_at_once(airflow, tmp_path):
         was = everything(airflow.out)
         assert len(third) == 4 and second.items() <= third.items()
         airflow.finish("month-4")
-    finally:
-        os.killpg(scheduler.pid, signal.SIGTERM)
-        scheduler.wait(60)
-        said.close()
-    spans = {run: airflow.ask("select min(start_date), max(end_date) from task_instance where run_id = ?", run)[0]
-             for run in ("month-3", "month-4")}
-    assert spans["month-3"][1] <= spans["month-4"][0], "two runs at once"
+    assert airflow.tasks("month-3") == airflow.tasks("month-4") == ALL_DONE
+    ((one_by_one,),) = airflow.ask(
+        "select (select max(end_date) from task_instance where run_id = 'month-3')"
+        " <= (select min(start_date) from task_instance where run_id = 'month-4')")
+    assert one_by_one == "t", "two runs at once"
     now = everything(airflow.out)
     assert {name for name in now if now[name] != was.get(name)} <= {"report.html", "manifest.json"}
     log = airflow.log("month-4")
     assert all(f"{stage:9} already complete" in log for stage in STAGES), log
-    anew = tmp_path / "anew"
-    clean.run([f"--input={airflow.crawl.pattern}", f"--output={anew}"])
-    assert promised(airflow.out) == promised(anew)
-    assert (airflow.out / "manifest.json").read_bytes() == (anew / "manifest.json").read_bytes()
+    assert same_as_anew(airflow, tmp_path / "anew")
+
+
+def start_tick(airflow: Airflow) -> subprocess.Popen[bytes]:
+    """Of deploy/cron, on the output that the DAG has."""
+    return subprocess.Popen(
+        [ROOT / "deploy/cron/winnow-tick", airflow.home / "tick.log", f"--input={airflow.crawl.pattern}",
+         "--batch-rows=512", f"--output={airflow.out}"], env=airflow.environment)
+
+
+def test_runs_that_overlap_leave_one_and_the_same_bytes(airflow, tmp_path):
+    """What `max_active_runs` cannot keep apart: another DAG, or cron, at the output of this one. They are there
+    at once: who has the output is stopped in its first stage until the other has ended. Or another run comes in
+    between two stages, or between two tries of one."""
+    skipped = dict.fromkeys(TASKS, ("skipped", 0)) | {"ingest": ("skipped", 1)}
+    airflow.copy_dag("winnow_other")
+    with airflow.scheduler(DAG, "winnow_other"):
+        airflow.crawl.arrives("2026-08")
+        airflow.trigger("first")
+        until((airflow.out / "documents/plan.jsonl").exists)
+        with stopped("pipelines.ingest", airflow.out):
+            assert start_tick(airflow).wait(120) == exits.HELD
+            airflow.trigger("other", dag="winnow_other")
+            airflow.finish("other")
+            assert airflow.tasks("other") == skipped
+            assert airflow.tasks("first")["ingest"] == ("running", 1)
+        airflow.finish("first")
+        assert airflow.tasks("first") == ALL_DONE and same_as_anew(airflow, tmp_path / "anew-1")
+
+        airflow.crawl.arrives("2026-09")
+        tick = start_tick(airflow)
+        until(lambda: not (airflow.out / "manifest.json").exists())
+        with stopped("pipelines.clean", airflow.out):
+            airflow.trigger("beside-the-tick")
+            airflow.finish("beside-the-tick")
+            assert airflow.tasks("beside-the-tick") == skipped
+        assert tick.wait(300) == exits.DONE and same_as_anew(airflow, tmp_path / "anew-2")
+
+        airflow.crawl.arrives("2026-10")
+        airflow.trigger("between")
+        until(lambda: not (airflow.out / "manifest.json").exists())
+        with lock_of(airflow):  # between ingest and dedupe
+            airflow.finish("between")
+        assert airflow.tasks("between") == skipped | {"ingest": ("success", 1), "dedupe": ("skipped", 1)}
+        airflow.trigger("killed")
+        until(lambda: processes("pipelines.dedupe", airflow.out))
+        kill("pipelines.dedupe", airflow.out)
+        with lock_of(airflow):  # before Airflow tries again
+            airflow.finish("killed")
+        assert airflow.tasks("killed") == skipped | {"ingest": ("success", 1), "dedupe": ("skipped", 2)}
+        airflow.trigger("last")
+        airflow.finish("last")
+        assert airflow.tasks("last") == ALL_DONE and same_as_anew(airflow, tmp_path / "anew-3")
+
+
+@contextlib.contextmanager
+def lock_of(airflow: Airflow):
+    """The output's, once the process that has it ends."""
+    with contextlib.ExitStack() as held:
+        def taken() -> bool:
+            with contextlib.suppress(HeldError):
+                held.enter_context(locked(str(airflow.out)))
+                return True
+            return False
+
+        until(taken)
+        yield
 
 
 def test_a_task_that_finds_the_output_held_is_skipped(airflow):
-    from pipelines.whole import locked
-
     airflow.crawl.arrives("2026-08")
     with locked(str(airflow.out)):
-        said = airflow.run("tasks", "test", "winnow_clean", "ingest", "2026-08-01")
+        said = airflow.run("tasks", "test", DAG, "ingest", "2026-08-01")
     assert "another run is writing here" in said and "Marking task as SKIPPED" in said
+
+
+def test_the_readme_says_what_this_is(postgres):
+    ((server,),) = postgres.ask("postgres", "show server_version")
+    (airflow,) = re.findall(r"^apache-airflow==(\S+)$", (ROOT / "deploy/airflow/requirements.lock").read_text(), re.M)
+    assert subprocess.check_output([AIRFLOW, "version"], text=True).split()[-1] == airflow
+    readme = (ROOT / "deploy/README.md").read_text()
+    assert f"Airflow {airflow}, scheduler and LocalExecutor on PostgreSQL {server}," in readme
