@@ -3,7 +3,7 @@
     python -m pipelines.plan --input 'crawl/*.warc.gz' --workers 64 --prices prices.toml
 
 takes the options of pipelines.clean. It reads the sizes of the inputs, a few megabytes of them, which go through all
-stages but the last here, and the rates that earlier runs left; it starts no worker and writes nothing. The plan is of
+stages here, and the rates that earlier runs left; it starts no worker and writes nothing. The plan is of
 the whole run; with --output it says too what is left of that, which is what the money is for. `--dry-run` of
 pipelines.clean prints the same, of another stage the plan of that stage; `--max-cost X` refuses what may cost more.
 

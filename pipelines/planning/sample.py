@@ -1,5 +1,5 @@
-"""What the inputs' own pages become and cost: ranges of each source go through all stages but the last, here, and
-what they become is thrown away. They are spread evenly over a source's files: the same inputs give the same ones."""
+"""What the inputs' own pages become and cost: ranges of each source go through all stages here, and what they become is
+thrown away. The ranges are spread evenly over a source's files: the same inputs give the same ones."""
 
 from __future__ import annotations
 

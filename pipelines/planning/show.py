@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pipelines.planning.left import Left
 from pipelines.planning.made import Plan
 from pipelines.planning.prices import Money
-from pipelines.planning.spread import Spread, exactly, total
+from pipelines.planning.spread import Spread, total
 
 HEAD = ("stage", "parts", "documents", "CPU", "written", "shuffled", "a worker's memory", "wall")
 
@@ -66,9 +66,13 @@ def _table(plan: Plan) -> list[str]:
         row(s.stage, f"{s.parts:,}", s.documents, lambda what, s=s: getattr(s, what), s.worker_bytes)  # type: ignore[misc]
         for s in plan.stages
     ]
-    most = max((s.worker_bytes for s in plan.stages), key=lambda m: m.high, default=exactly(0))
-    rows.append(row("together", "", None, plan.sum, most))
+    if len(plan.stages) > 1:
+        rows.append(row("together", "", None, plan.sum, max((s.worker_bytes for s in plan.stages), key=_high)))
     return columns([list(HEAD), *rows])
+
+
+def _high(spread: Spread) -> float:
+    return spread.high
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
