@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipelines.dataflow import Job, Service
+from pipelines.readable import our_words
 from schemas.errors import RunError
 from schemas.stages import Stage
 
@@ -45,9 +46,8 @@ def follow(service: Service, job: Job, stage: Stage, *, parts: int, ask: Callabl
 
 def _failure(stage: Stage, job: Job, said: list[str]) -> str:
     """What our own code said, if it did; else the last words of the service."""
-    ours = [line for text in said for line in text.split("\n") if "RunError: " in line or "ConservationError: " in line]
-    if ours:
-        return ours[-1].partition("Error: ")[2].partition(" [while running")[0]
+    if ours := [words for text in said for words in our_words(text)]:
+        return ours[-1]
     last = said[-1].strip().split("\n")[-1] if said else "the service gave no reason"
     return (
         f"{stage.name}: the job {job.name} ({job.id}) ended as {job.state}: {last}. Look at its page in the console; "

@@ -27,9 +27,10 @@ from pipelines.ingest import listed, looked_up
 from pipelines.ingest_parts import work
 from pipelines.options import Options, parse
 from pipelines.planning.basis import basis_of
+from pipelines.planning.finished import finished
 from pipelines.planning.left import left_of
 from pipelines.planning.made import Plan, check, plan_of, to_json
-from pipelines.planning.measured import finished, rates_of
+from pipelines.planning.measured import rates_of
 from pipelines.planning.rates import OURS, read_rates
 from pipelines.planning.rates import to_json as rates_json
 from pipelines.planning.show import show

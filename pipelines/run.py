@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import re
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -22,11 +19,12 @@ from pipelines.layout import is_of_a_part
 from pipelines.local import ending_with_its_workers, local_runner
 from pipelines.metering import metered
 from pipelines.options import Options
+from pipelines.readable import readable_errors
 from pipelines.retention import check_reads, forget_removed, is_removed, removed
 from pipelines.settings import check_version
 from pipelines.watch import shown
 from schemas.errors import RunError
-from schemas.records import ConservationError, Manifest, manifest_from_json
+from schemas.records import Manifest, manifest_from_json
 from schemas.stages import ENCODE, SELECT, STAGES, Stage
 from transforms.beam import files
 from transforms.beam.handshake import code_version
@@ -177,36 +175,6 @@ def forget_from(out: str, stage: Stage) -> None:
         files.remove(manifest_path(out, later))
     files.remove(files.join(out, ENCODE.folder, "manifest.json"))  # the trainer's: what it names may change now
     forget_removed(out, stages[stages.index(stage) :])
-
-
-@contextlib.contextmanager
-def readable_errors(stage: Stage):  # type: ignore[no-untyped-def]
-    """Turns what Beam makes of a worker's exception back into what the worker said."""
-    try:
-        yield
-    except (RunError, ConservationError) as error:
-        raise RunError(_first_words(str(error))) from error
-    except Exception as error:
-        message = str(error)
-        ours = re.search(r"(?:RunError|ConservationError): (.+)", message)
-        if ours:
-            raise RunError(_first_words(ours[1])) from error
-        gave_up = re.search(r"failed in state \w+: (.+)", message)
-        if gave_up and "Traceback (most recent call last)" not in message:
-            raise RunError(
-                f"{stage.name}: the engine gave up: {_first_words(gave_up[1])}. Finished parts are kept: mend that and "
-                "run the same command again."
-            ) from error
-        traceback.print_exc()
-        raise RunError(
-            f"{stage.name}: {type(error).__name__}, see above. This is a fault of winnow's, or of something it stands "
-            "on: please report it. Finished parts are kept."
-        ) from error
-
-
-def _first_words(message: str) -> str:
-    line = message.partition("\n")[0].partition(" [while running")[0]
-    return line.removesuffix('"').removesuffix("'")
 
 
 def _summary(manifest: Manifest) -> str:

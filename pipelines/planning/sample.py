@@ -17,7 +17,7 @@ from pipelines.encode import encode
 from pipelines.filter import sieve
 from pipelines.ingest import run_ingest
 from pipelines.options import Options
-from pipelines.planning.measured import written
+from pipelines.planning.finished import written
 from pipelines.planning.rates import HEAPS, KindRates, Rates
 from pipelines.planning.spread import LEAST, Spread
 from pipelines.run import Work

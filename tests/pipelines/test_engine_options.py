@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options import (
 
 from pipelines.engines.artifacts import BEAM, FLINK, PAIRED, PRISM_STAMP, SPARK, prism_binary
 from pipelines.engines.ready import beam_of, make_ready, minor_of
-from pipelines.run import readable_errors
+from pipelines.readable import readable_errors
 from schemas.errors import RunError
 from schemas.stages import INGEST
 

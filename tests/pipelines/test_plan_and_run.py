@@ -11,8 +11,8 @@ import pytest
 from pipelines import plan
 from pipelines.planning import asked, made
 from pipelines.planning.basis import Basis
+from pipelines.planning.finished import finished as measured_run
 from pipelines.planning.kinds import kinds_of
-from pipelines.planning.measured import finished as measured_run
 from pipelines.planning.rates import Rates, read_rates
 from pipelines.report_page.costs import cost_of
 from pipelines.run import needed

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import plan
-from pipelines.planning.measured import Finished, finished, rates_of
+from pipelines.planning.finished import Finished, finished
+from pipelines.planning.measured import rates_of
 from pipelines.planning.rates import to_json
 from pipelines.report_page.costs import cost_of
 from pipelines.run import needed
