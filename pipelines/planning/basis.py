@@ -7,11 +7,12 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.options import Options
-from pipelines.planning.estimate import NOTHING, Group, Job, Known, stages
+from pipelines.planning.estimate import Job, stages
 from pipelines.planning.guesses import completed
 from pipelines.planning.kinds import kinds_of
 from pipelines.planning.rates import Rates, read_rates
 from pipelines.planning.timing import StageEstimate
+from pipelines.planning.volumes import NOTHING, Group, Known
 from pipelines.run import Work, needed
 from pipelines.settings import Settings
 from schemas.stages import DEDUPE, FILTER, INGEST, STAGES, Stage

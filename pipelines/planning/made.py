@@ -10,11 +10,12 @@ from typing import Any
 
 from pipelines.planning.asked import Asked
 from pipelines.planning.basis import Basis
-from pipelines.planning.estimate import Group, fit
+from pipelines.planning.estimate import fit
 from pipelines.planning.left import Left
 from pipelines.planning.prices import Money, money, read_prices
 from pipelines.planning.spread import Spread, total
 from pipelines.planning.timing import StageEstimate
+from pipelines.planning.volumes import Group
 from pipelines.settings import Settings
 from schemas.errors import RunError
 from schemas.stages import INGEST, Stage

@@ -13,10 +13,11 @@ import argparse
 import dataclasses
 import sys
 
-from pipelines.planning.estimate import Group, Job, stages
+from pipelines.planning.estimate import Job, stages
 from pipelines.planning.rates import KindRates, Rates, read_rates
 from pipelines.planning.show import columns, count, duration, size
 from pipelines.planning.spread import Spread, exactly, total
+from pipelines.planning.volumes import Group
 from pipelines.recipes import WEB_EN
 
 FILES, FILE_BYTES, PAGES = 90_000, 1_000_000_000, 28_000

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from pipelines import clean, plan
 from pipelines.planning import estimate, prices, timing
-from pipelines.planning.estimate import Group, Job
+from pipelines.planning.estimate import Job
 from pipelines.planning.guesses import completed
 from pipelines.planning.kinds import kind_by_name, kind_of, kinds_of
 from pipelines.planning.rates import KindRates, Point, Rates, StageRates, read_rates, to_json
 from pipelines.planning.sample import mean
 from pipelines.planning.show import duration, size
 from pipelines.planning.spread import ALONE, LEAST, Spread, exactly, measured
+from pipelines.planning.volumes import Group
 from pipelines.recipes import WEB_EN
 from pipelines.run import main
 from schemas.errors import RunError
