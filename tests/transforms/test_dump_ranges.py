@@ -204,7 +204,7 @@ def test_a_start_of_a_stream_that_is_none() -> None:
 def test_real_dumps_as_multistream_and_uncompressed(
     wiki: str, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transforms.wikipedia.readable", lambda source, namespaces: source.strip())
+    monkeypatch.setattr("transforms.dump_pages.readable", lambda source, namespaces: source.strip())
     xml = bz2.decompress((data_folder / "wikipedia" / f"{wiki}.xml.bz2").read_bytes())
     head, *pages = xml.split(b"  <page>\n")
     pages[-1], end = pages[-1].rsplit(b"</mediawiki>", 1)

@@ -14,9 +14,9 @@ import pytest
 
 from schemas.recipes import Extract
 from transforms.archive import read_archive
+from transforms.dump_pages import page_url
 from transforms.inflate import Inflated
 from transforms.outcomes import DeadLetter, Outcome, Page
-from transforms.wikipedia import page_url
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/" version="0.10" xml:lang="en">
   <siteinfo><base>https://xx.example.org/wiki/Main_Page</base>
@@ -80,7 +80,7 @@ def test_every_page_of_a_real_dump_has_one_outcome_at_its_place(
     dump: str, data_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the XML: the wikitext is left as it is, since making text of 80 MB of it takes a minute."""
-    monkeypatch.setattr("transforms.wikipedia.readable", lambda source, namespaces: source.strip())
+    monkeypatch.setattr("transforms.dump_pages.readable", lambda source, namespaces: source.strip())
     packed = (data_folder / "wikipedia" / f"{dump}.xml.bz2").read_bytes()
     xml = bz2.decompress(packed)
     closed = re.findall(rb"<page>.*?</page>", xml, re.DOTALL)

@@ -76,7 +76,7 @@ def _serve(
 
 
 def _answerer() -> Callable[[Question], Answer]:
-    from transforms import warc, wikipedia
+    from transforms import dump_pages, warc
 
     hooked = os.environ.get(TEST_HOOK)
     before = runpy.run_path(hooked)["before"] if hooked else None
@@ -85,7 +85,7 @@ def _answerer() -> Callable[[Question], Answer]:
         if before:
             before(question)
         text_of: Callable[[Question], Text | Skipped]
-        text_of = wikipedia.text_of if question.kind == "wikitext" else warc.text_of
+        text_of = dump_pages.text_of if question.kind == "wikitext" else warc.text_of
         return attempted(text_of, question)
 
     return answer
