@@ -68,6 +68,8 @@ def _parse(argv: Sequence[str] | None, *, command: str, about: str, needs_input:
         raise RunError("Give either --input or --replay: what is to be read.")
     if command == "clean" and needs_input and ours.input is None and (ours.gc is None or ours.keep):
         raise RunError("Give --input: what is to be read. Only --gc can do without.")
+    if command == "clean" and needs_input and ours.input is None and ours.dry_run:
+        raise RunError("--dry-run plans a run: give --input too. What --gc would remove, --gc=list prints.")
     if ours.workers < 1 or ours.batch_rows < 1:
         raise RunError("--workers and --batch-rows must be at least 1.")
     if ours.part_bytes < _LEAST_PART:

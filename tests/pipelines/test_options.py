@@ -14,7 +14,7 @@ from apache_beam.options.pipeline_options import (
 
 from pipelines.options import Options, _parser, parse
 from pipelines.reach import Reach
-from schemas.errors import RunError
+from schemas.errors import OptionError, RunError
 
 HELP = """\
 usage: python -m pipelines.clean [-h] [--input [NAME=]PATTERN[@RECIPE]] --output OUT [--recipe NAME]
@@ -248,3 +248,18 @@ def test_beams_options_go_to_beam() -> None:
     assert beam.view_as(WorkerOptions).num_workers == 3
     assert beam.get_all_options()["experiments"] == ["a", "b"]
     assert not {"input", "output", "batch_rows", "recipe"} & beam.get_all_options(drop_default=True).keys()
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--output=o"], "Give --input: what is to be read. Only --gc can do without."),
+        (["--output=o", "--gc", "--keep=shards"], "Give --input: what is to be read. Only --gc can do without."),
+        (["--output=o", "--gc", "--dry-run"],
+         "--dry-run plans a run: give --input too. What --gc would remove, --gc=list prints."),
+    ],
+)  # fmt: skip
+def test_the_main_job_without_input(argv: list[str], says: str) -> None:
+    with pytest.raises(OptionError) as error:
+        parse(argv, command="clean", about="", needs_input=True)
+    assert str(error.value) == says
