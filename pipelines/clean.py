@@ -17,8 +17,8 @@ from pipelines.dataflow import check_launch
 from pipelines.dedupe import dedupe
 from pipelines.encode import encode
 from pipelines.filter import sieve
-from pipelines.ingest import prepare, run_ingest
-from pipelines.ingest_parts import work
+from pipelines.ingest import prepare
+from pipelines.ingest_parts import run_ingest, work
 from pipelines.logs import formatted
 from pipelines.options import Options, parse
 from pipelines.plan import plan_before, print_plan

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-
-import apache_beam as beam
 
 from pipelines.dataflow import check_launch
 from pipelines.fingerprints import extractor_versions
-from pipelines.ingest_parts import replay_work, work
+from pipelines.ingest_parts import listed, replay_work, run_ingest, work
 from pipelines.inputs import InputFile, check_recipes, list_files, parse_input
-from pipelines.listed import adopt, with_list
-from pipelines.models import language_model_path
+from pipelines.listed import adopt
 from pipelines.options import Options, parse
+from pipelines.planning.sample import sampled
 from pipelines.planning.stage import only_planned
 from pipelines.recipes import WEB_EN, recipe_named
 from pipelines.replay import letters_of
-from pipelines.run import Work, forget_from, main, run_stage
+from pipelines.run import Work, main
 from pipelines.selection import check_plannable, is_selection, parse_selection, select
 from pipelines.settings import Settings, check_output, write_settings
 from pipelines.whole import locked
 from schemas.records import Manifest
-from schemas.stages import INGEST
-from transforms.beam import files
-from transforms.beam.ingest import MISSING, IngestPart
 from transforms.beam.lists import url_lists
-from transforms.beam.parts import ProcessParts, WriteManifest, record_path
-from transforms.beam.takedown_list import read_listed
 
 
 def run(argv: Sequence[str] | None) -> None:
     options = parse(argv, command="ingest", about=__doc__, needs_input=True)
-    if options.plan.wanted and only_planned(options, *_planned(options)):
+    if options.plan.wanted and only_planned(options, *_planned(options), sample=sampled):
         return
     selects = any(is_selection(parse_input(text)) for text in options.inputs)
     check_launch(options, stages=2 if selects else 1)  # before the lock, which is already a request to the store
@@ -105,39 +97,6 @@ def ingest(options: Options, settings: Settings, found: list[InputFile]) -> Mani
     """With what is chosen by an index, which is a stage before this one."""
     chosen = select(options)
     return run_ingest(options, settings, work(settings, found, reach=options.reach, chosen=chosen))
-
-
-def listed(out: str, planned: Work) -> Work:
-    """With what is taken down from the run in `out`."""
-    return dataclasses.replace(planned, parts=with_list(planned.parts, read_listed(out)))
-
-
-def run_ingest(options: Options, settings: Settings, planned: Work) -> Manifest:
-    planned = listed(options.output, planned)
-    process = IngestPart(
-        out=options.output,
-        extracts={source: recipe.extract for source, recipe in settings.sources.items()},
-        dedupe=settings.recipe.dedupe,
-        model=language_model_path(options.language_model),
-        batch_rows=options.batch_rows, network=options.reach.network, tolerate_missing=options.reach.tolerate_missing,
-    )
-
-    def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
-        plan | ProcessParts(options.output, process) | WriteManifest(options.output, blank)
-
-    manifest = run_stage(options, planned, graph)
-    if options.reach.tolerate_missing or not manifest.counts.dead_letters.get(MISSING):
-        return manifest
-    _forget_missing(options.output, manifest)
-    return run_stage(options, planned, graph)
-
-
-def _forget_missing(out: str, manifest: Manifest) -> None:
-    """What an earlier run with --tolerate-missing did without is tried again by a run without it."""
-    forget_from(out, INGEST)
-    for record in manifest.parts:
-        if record.counts.dead_letters.get(MISSING):
-            files.remove(record_path(out, INGEST.name, record.part))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,31 @@
-"""The parts of ingest, planned: a file or a range of it, dead letters of another run, records that an index chose."""
+"""The parts of ingest, planned and run: a file or a range of it, dead letters of another run, records that an index
+chose."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 
+import apache_beam as beam
+
 from pipelines.fingerprints import extractor_versions, library_versions, stage_fingerprint
 from pipelines.inputs import InputFile
+from pipelines.listed import with_list
+from pipelines.models import language_model_path
+from pipelines.options import Options
 from pipelines.reach import NEAR, Reach
 from pipelines.replay import Letters
-from pipelines.run import Work
+from pipelines.run import Work, forget_from, run_stage
 from pipelines.selection import Chosen
 from pipelines.settings import Settings
 from pipelines.spans import Span, spans_of
 from schemas.errors import RunError
+from schemas.records import Manifest
 from schemas.stages import INGEST
-from transforms.beam.parts import PlannedPart
+from transforms.beam import files
+from transforms.beam.ingest import MISSING, IngestPart
+from transforms.beam.parts import PlannedPart, ProcessParts, WriteManifest, record_path
+from transforms.beam.takedown_list import read_listed
 from transforms.identity import fingerprint, part_name
 from transforms.language import MODEL_SHA256
 
@@ -102,3 +112,36 @@ def _part(settings: Settings, file: InputFile, span: Span | None) -> PlannedPart
             **({"start": span[0], "end": span[1]} if span else {}),
         },
     )
+
+
+def listed(out: str, planned: Work) -> Work:
+    """With what is taken down from the run in `out`."""
+    return dataclasses.replace(planned, parts=with_list(planned.parts, read_listed(out)))
+
+
+def run_ingest(options: Options, settings: Settings, planned: Work) -> Manifest:
+    planned = listed(options.output, planned)
+    process = IngestPart(
+        out=options.output,
+        extracts={source: recipe.extract for source, recipe in settings.sources.items()},
+        dedupe=settings.recipe.dedupe,
+        model=language_model_path(options.language_model),
+        batch_rows=options.batch_rows, network=options.reach.network, tolerate_missing=options.reach.tolerate_missing,
+    )
+
+    def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
+        plan | ProcessParts(options.output, process) | WriteManifest(options.output, blank)
+
+    manifest = run_stage(options, planned, graph)
+    if options.reach.tolerate_missing or not manifest.counts.dead_letters.get(MISSING):
+        return manifest
+    _forget_missing(options.output, manifest)
+    return run_stage(options, planned, graph)
+
+
+def _forget_missing(out: str, manifest: Manifest) -> None:
+    """What an earlier run with --tolerate-missing did without is tried again by a run without it."""
+    forget_from(out, INGEST)
+    for record in manifest.parts:
+        if record.counts.dead_letters.get(MISSING):
+            files.remove(record_path(out, INGEST.name, record.part))

@@ -23,8 +23,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from pipelines import dedupe, encode, filter, tokenizer
-from pipelines.ingest import listed, looked_up
-from pipelines.ingest_parts import work
+from pipelines.ingest import looked_up
+from pipelines.ingest_parts import listed, work
 from pipelines.options import Options, parse
 from pipelines.planning.basis import basis_of
 from pipelines.planning.finished import finished
@@ -33,6 +33,7 @@ from pipelines.planning.made import Plan, check, plan_of, to_json
 from pipelines.planning.measured import rates_of
 from pipelines.planning.rates import OURS, read_rates
 from pipelines.planning.rates import to_json as rates_json
+from pipelines.planning.sample import sampled
 from pipelines.planning.show import show
 from pipelines.run import Work, main, say
 from pipelines.selection import check_plannable
@@ -64,7 +65,7 @@ def print_plan(options: Options) -> None:
 def plan_before(options: Options, settings: Settings, planned: Work) -> Plan:
     """The plan of a run that is about to start. Raises RunError if what is left of it may cost more than --max-cost."""
     if options.plan.max_cost is None:
-        return plan_of(basis_of(options, settings, planned), options.plan)
+        return plan_of(basis_of(options, settings, planned, sample=sampled), options.plan)
     plan = _left(options, settings, planned)
     check(plan, options.plan)
     return dataclasses.replace(plan, left=None)
@@ -72,7 +73,7 @@ def plan_before(options: Options, settings: Settings, planned: Work) -> Plan:
 
 def _left(options: Options, settings: Settings, planned: Work) -> Plan:
     """With what is left of the run, where its output is known."""
-    basis = basis_of(options, settings, planned)
+    basis = basis_of(options, settings, planned, sample=sampled)
     if not options.output:
         return plan_of(basis, options.plan)
     later = {DEDUPE: dedupe.planned, FILTER: filter.planned, TOKENIZER: tokenizer.planned, ENCODE: encode.planned}

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 
 from pipelines.clean import after_ingest
 from pipelines.dataflow import check_launch
-from pipelines.ingest import run_ingest
-from pipelines.ingest_parts import work_of
+from pipelines.ingest_parts import run_ingest, work_of
 from pipelines.listed import adopt
 from pipelines.options import parse
 from pipelines.run import main

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.options import Options
@@ -41,14 +41,18 @@ class Basis:
         return stages(Job(groups=self.groups(names), recipe=self.settings.recipe, workers=self.workers), self.rates)
 
 
-def basis_of(options: Options, settings: Settings, planned: Work) -> Basis:
-    """Of the work of ingest, with a sample where one is asked for. Raises RunError where rates cannot be read."""
-    kinds = kinds_of(planned.parts)
-    rates, guesses = completed(read_rates(options.plan.rates), sorted(set(kinds.values())))
-    if options.plan.sample:
-        from pipelines.planning.sample import sampled  # runs stages, whose commands print plans
+Sampler = Callable[
+    [Options, Settings, Work, Mapping[tuple[str, str], str], Rates], tuple[Mapping[tuple[str, str], str], Rates]
+]
+"""Kinds of files and rates to those of the inputs' own pages: `pipelines.planning.sample`, which runs the stages."""
 
-        kinds, rates = sampled(options, settings, planned, kinds, rates)
+
+def basis_of(options: Options, settings: Settings, planned: Work, *, sample: Sampler | None = None) -> Basis:
+    """Of the work of ingest, with a sample where one is asked for. Raises RunError where rates cannot be read."""
+    kinds: Mapping[tuple[str, str], str] = kinds_of(planned.parts)
+    rates, guesses = completed(read_rates(options.plan.rates), sorted(set(kinds.values())))
+    if sample and options.plan.sample:
+        kinds, rates = sample(options, settings, planned, kinds, rates)
     return Basis(
         settings=settings, workers=options.workers, parts=planned.parts, kinds=kinds, rates=rates, guesses=guesses
     )

@@ -15,7 +15,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipelines.dedupe import dedupe
 from pipelines.encode import encode
 from pipelines.filter import sieve
-from pipelines.ingest import run_ingest
+from pipelines.ingest_parts import run_ingest
 from pipelines.options import Options
 from pipelines.planning.finished import written
 from pipelines.planning.rates import HEAPS, KindRates, Rates

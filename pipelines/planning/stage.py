@@ -6,7 +6,7 @@ import dataclasses
 import sys
 
 from pipelines.options import Options
-from pipelines.planning.basis import Basis, basis_of, facts_before
+from pipelines.planning.basis import Basis, Sampler, basis_of, facts_before
 from pipelines.planning.left import left_of
 from pipelines.planning.made import check, plan_of, to_json
 from pipelines.planning.show import show
@@ -16,10 +16,10 @@ from schemas.stages import INGEST
 from transforms.beam.parts import plan_path, read_plan
 
 
-def only_planned(options: Options, settings: Settings, work: Work) -> bool:
+def only_planned(options: Options, settings: Settings, work: Work, *, sample: Sampler | None = None) -> bool:
     """Whether there was nothing to do but to print the plan. Raises RunError if the stage may cost more than
     --max-cost."""
-    asked, basis = options.plan, _basis(options, settings, work)
+    asked, basis = options.plan, _basis(options, settings, work, sample)
     left = left_of(options.output, {work.stage.name: lambda: work}, basis)
     plan = plan_of(basis, asked, only=work.stage, left=left)
     if asked.only:
@@ -28,9 +28,9 @@ def only_planned(options: Options, settings: Settings, work: Work) -> bool:
     return asked.only
 
 
-def _basis(options: Options, settings: Settings, work: Work) -> Basis:
+def _basis(options: Options, settings: Settings, work: Work, sample: Sampler | None) -> Basis:
     if work.stage is INGEST:
-        return basis_of(options, settings, work)
+        return basis_of(options, settings, work, sample=sample)
     parts = list(read_plan(plan_path(options.output, INGEST)))
     basis = basis_of(options, settings, dataclasses.replace(work, stage=INGEST, parts=parts))
     return dataclasses.replace(basis, facts=facts_before(options.output, work.stage))
