@@ -15,7 +15,6 @@ parts, `low` and `high` are the 10th and 90th percentile of the parts, each coun
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shlex
 import sys
@@ -26,9 +25,9 @@ from pipelines import dedupe, encode, filter, tokenizer
 from pipelines.ingest import looked_up
 from pipelines.ingest_parts import listed, work
 from pipelines.options import Options, parse
-from pipelines.planning.basis import basis_of
+from pipelines.planning.basis import Basis, basis_of
 from pipelines.planning.finished import finished
-from pipelines.planning.left import left_of
+from pipelines.planning.left import Left, left_of
 from pipelines.planning.made import Plan, check, plan_of, to_json
 from pipelines.planning.measured import rates_of
 from pipelines.planning.rates import OURS, read_rates
@@ -57,29 +56,26 @@ def print_plan(options: Options) -> None:
     """Raises RunError if the run may cost more than --max-cost, after the plan is printed."""
     check_plannable(options)
     settings, found = looked_up(options)
-    plan = _left(options, settings, work(settings, found, reach=options.reach))
+    planned = work(settings, found, reach=options.reach)
+    basis = basis_of(options, settings, planned, sample=sampled)
+    left = _left(options, settings, planned, basis) if options.output else None
+    plan = plan_of(basis, options.plan, left=left)
     sys.stdout.write(to_json(plan) if options.plan.json else show(plan))
     check(plan, options.plan)
 
 
 def plan_before(options: Options, settings: Settings, planned: Work) -> Plan:
     """The plan of a run that is about to start. Raises RunError if what is left of it may cost more than --max-cost."""
-    if options.plan.max_cost is None:
-        return plan_of(basis_of(options, settings, planned, sample=sampled), options.plan)
-    plan = _left(options, settings, planned)
-    check(plan, options.plan)
-    return dataclasses.replace(plan, left=None)
-
-
-def _left(options: Options, settings: Settings, planned: Work) -> Plan:
-    """With what is left of the run, where its output is known."""
     basis = basis_of(options, settings, planned, sample=sampled)
-    if not options.output:
-        return plan_of(basis, options.plan)
+    if options.plan.max_cost is not None:
+        check(plan_of(basis, options.plan, left=_left(options, settings, planned, basis)), options.plan)
+    return plan_of(basis, options.plan)
+
+
+def _left(options: Options, settings: Settings, planned: Work, basis: Basis) -> Left:
     later = {DEDUPE: dedupe.planned, FILTER: filter.planned, TOKENIZER: tokenizer.planned, ENCODE: encode.planned}
     works = {stage.name: partial(of, options, settings) for stage, of in later.items()}
-    left = left_of(options.output, {INGEST.name: lambda: listed(options.output, planned)} | works, basis)
-    return plan_of(basis, options.plan, left=left)
+    return left_of(options.output, {INGEST.name: lambda: listed(options.output, planned)} | works, basis)
 
 
 def measure(options: Options, argv: Sequence[str]) -> None:
