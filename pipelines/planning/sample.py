@@ -66,7 +66,9 @@ def sampled(
 
 def _ranges(parts: Sequence[PlannedPart], options: Options) -> list[PlannedPart]:
     """Ranges of `options.plan.sample` bytes together, or whole parts where there are no ranges, all if that is all;
-    none where a part that chance has chosen is too large to be read whole."""
+    none where a part that chance has chosen is too large to be read whole. Records that an index chose are not asked:
+    where they lie is known in the run's output alone."""
+    parts = [p for p in parts if "path" in p.work]
     wanted, whole = options.plan.sample, sum(p.size for p in parts)
     if whole <= wanted:
         return list(parts)
@@ -76,7 +78,7 @@ def _ranges(parts: Sequence[PlannedPart], options: Options) -> list[PlannedPart]
         # every fifth position, round and round: those that are left out at the end come from everywhere
         part, at = _at(parts, whole * (2 * (5 * k % RANGES) + 1) // (2 * RANGES))
         start = int(part.work.get("start", 0))
-        if splittable(str(part.work["path"]), options.reach.network):
+        if "letters" not in part.work and splittable(str(part.work["path"]), options.reach.network):
             first = start + max(0, min(at - length // 2, part.size - length))
             part = _range(part, first, min(first + length, start + part.size))
         elif part.size > WHOLE * wanted:

@@ -24,8 +24,8 @@ def test_the_slurm_job_is_bash_that_passes_its_arguments_on():
 
 
 def test_the_slurm_job_runs_torchrun_on_every_node(tmp_path):
-    """With stand-ins for Slurm's two commands, which are not to be had here. More nodes than a pipe holds are named: only
-    the first of them must not end the other command."""
+    """With stand-ins for Slurm's two commands, which are not to be had here. More nodes than a pipe holds are named:
+    whoever takes the first of them must not end the other command."""
     hosts = "echo node-a; exec seq -f node-%.0f 100000"
     for name, body in (("scontrol", hosts), ("srun", 'printf "%s\\n" "$@"')):
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")

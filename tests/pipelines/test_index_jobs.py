@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import ingest
+from pipelines import clean, ingest
 from pipelines.options import parse
 from pipelines.selection import select
 from pipelines.sweep import orphans
@@ -249,3 +249,21 @@ def test_a_takedown_of_what_an_index_chose(crawl: Crawl, tmp_path: Path) -> None
     assert same(here) == same(there)
     assert len({file for file, _ in before}) > 1
     assert read(here) == {place: row for place, row in before.items() if row["url"] not in listed}
+
+
+def test_what_an_index_chose_is_planned_by_rates(crawl: Crawl, tmp_path: Path) -> None:
+    """--max-cost asks for a sample, and of these records there is none: only this output knows where they lie."""
+    (tmp_path / "prices.toml").write_text(
+        'currency = "EUR"\nsource = "a contract"\ndate = "2026-11-22"\n[regions.a]\ncore_hour = 1\n'
+    )
+    out = tmp_path / "out"
+    arguments = [f"--input=x=cc-index:{SNAPSHOT}?languages=eng,fra", f"--cc-base={crawl.root}", f"--output={out}",
+                 f"--prices={tmp_path / 'prices.toml'}", "--sample=0.001"]
+    with pytest.raises(RunError, match="--max-cost 0: the run may cost"):
+        clean.run([*arguments, "--max-cost=0"])
+    assert not (out / "documents").exists()
+    clean.run([*arguments, "--max-cost=1000"])
+    assert manifest(out).counts.came_in == manifest(out, "select").counts.went_out
+    for command in (clean.run, ingest.run):
+        with pytest.raises(RunError, match="what an index chooses is known when the run has asked it"):
+            command([*arguments, "--dry-run"])

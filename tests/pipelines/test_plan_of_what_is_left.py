@@ -134,3 +134,13 @@ def test_a_run_of_which_something_was_taken_down_is_complete_too(job, finished, 
     job.run(out, f"--takedown={tmp_path / 'list.txt'}")
     for run in (clean.run, ingest.run):
         assert planned(capsys, run, job.arguments(out, "--sample=0"))["left"]["stages"] == []
+
+
+@pytest.mark.parametrize("sample", ["0", "0.0001", "4"])
+def test_of_a_replay(sample, finished, tmp_path, capsys):
+    """A range of a part would not be what was lost of it: such parts are read whole for the sample, or not at all."""
+    out, lost = tmp_path / "again", needed(str(finished), INGEST)
+    found = planned(capsys, ingest.run, [f"--replay={finished}/dead_letters", f"--output={out}", f"--sample={sample}"])
+    assert not out.exists()
+    assert found["left"]["parts"] == sum(bool(sum(p.counts.dead_letters.values())) for p in lost.parts) > 1
+    assert found["left"]["bytes"] == sum(sum(p.tallies.get("bytes lost", {}).values()) for p in lost.parts)
