@@ -60,7 +60,7 @@ TRAPS = [
     members(INNER), members(INNER, 0),  # one that was packed, which deflate stores verbatim
     b"\r\n\r\nWARC/1.0\r\n" * 30,
     b"text\r\n\r\nWARC/1.0\r\nWARC-Type: response\r\nContent-Length: 3\r\n\r\nabc\r\n\r\n" * 9,
-    b"\x1f\x8b\x08" * 200, gzip.compress(b"WARC/1.0\r\n\r\n"), b"",
+    b"\x1f\x8b\x08" * 200, gzip.compress(b"WARC/1.0\r\n\r\n", mtime=0), b"",
 ]
 RECORDS = [record(k, prose(k)) for k in range(20)]
 for _k, _trap in enumerate(TRAPS):
