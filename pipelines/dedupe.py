@@ -38,6 +38,7 @@ def planned(options: Options, settings: Settings) -> Work:
 
 
 def dedupe(options: Options, settings: Settings) -> Manifest:
+    todo = planned(options, settings)
     with scratch_folder(options) as scratch:
         how = DedupeSettings(
             out=options.output, recipe=settings.recipe, recipes=settings.sources,
@@ -47,7 +48,7 @@ def dedupe(options: Options, settings: Settings) -> Manifest:
         def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
             plan | Dedupe(how) | WriteManifest(options.output, blank)
 
-        return run_stage(options, planned(options, settings), graph)
+        return run_stage(options, todo, graph)
 
 
 def work(settings: Settings, documents: Manifest) -> Work:

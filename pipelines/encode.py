@@ -33,28 +33,29 @@ def run(argv: Sequence[str] | None) -> None:
 
 
 def planned(options: Options, settings: Settings) -> Work:
-    clean, pin = needed(options.output, FILTER), pinned(options.output, settings)
-    return work(_process(options, settings, clean, pin), clean, pin, before(options.output))
+    return _planned(options, settings)[1]
 
 
 def encode(options: Options, settings: Settings) -> Manifest:
-    process = _process(options, settings, needed(options.output, FILTER), pinned(options.output, settings))
+    process, todo = _planned(options, settings)
 
     def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
         records = plan | ProcessParts(options.output, process)
         records | WriteManifest(options.output, blank, records | WriteShardManifest(process))
 
-    return run_stage(options, planned(options, settings), graph)
+    return run_stage(options, todo, graph)
 
 
-def _process(options: Options, settings: Settings, clean: Manifest, pin: Pin | None) -> EncodePart:
+def _planned(options: Options, settings: Settings) -> tuple[EncodePart, Work]:
+    clean, pin = needed(options.output, FILTER), pinned(options.output, settings)
     known, found = pin.languages if pin else (), clean.tallies.get("language", {})
-    return EncodePart(
+    process = EncodePart(
         out=options.output, encode=settings.recipe.encode,
         tokenizer=needed(options.output, TOKENIZER).outputs["tokenizer"],
         sources=tuple(sorted({r.source for r in clean.parts})),
         languages=(*known, *(language for language in found if language not in known)), batch_rows=options.batch_rows,
     )
+    return process, work(process, clean, pin, before(options.output))
 
 
 def work(process: EncodePart, clean: Manifest, pin: Pin | None = None, old: tuple[str, Manifest] | None = None) -> Work:

@@ -36,12 +36,17 @@ def run(argv: Sequence[str] | None) -> None:
 
 
 def planned(options: Options, settings: Settings) -> Work:
-    return work(settings, needed(options.output, FILTER), pinned(options.output, settings))
+    return _planned(options, settings)[1]
+
+
+def _planned(options: Options, settings: Settings) -> tuple[Pin | None, Work]:
+    pin = pinned(options.output, settings)
+    return pin, work(settings, needed(options.output, FILTER), pin)
 
 
 def tokenizer(options: Options, settings: Settings) -> Manifest:
     process = CountPart(out=options.output, tokenizer=settings.recipe.tokenizer, batch_rows=options.batch_rows)
-    pin = pinned(options.output, settings)
+    pin, todo = _planned(options, settings)
     with scratch_folder(options) as scratch:
 
         def graph(plan: beam.PCollection[str], blank: Manifest) -> None:
@@ -52,7 +57,7 @@ def tokenizer(options: Options, settings: Settings) -> Manifest:
             )
             records | WriteManifest(options.output, blank, learnt)
 
-        return run_stage(options, planned(options, settings), graph)
+        return run_stage(options, todo, graph)
 
 
 def work(settings: Settings, clean: Manifest, pin: Pin | None = None) -> Work:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.options import Options
 from pipelines.planning.estimate import Job, stages
 from pipelines.planning.guesses import completed
-from pipelines.planning.kinds import kinds_of
+from pipelines.planning.kinds import by_kind, kinds_of
 from pipelines.planning.rates import Rates, read_rates
 from pipelines.planning.timing import StageEstimate
 from pipelines.planning.volumes import NOTHING, Group, Known
@@ -34,7 +34,12 @@ class Basis:
 
     def groups(self, names: Container[str] | None = None) -> tuple[Group, ...]:
         """Of all parts, or of those of these names."""
-        return groups_of(self.kinds, [p for p in self.parts if names is None or p.part in names], self.facts)
+        chosen = [p for p in self.parts if names is None or p.part in names]
+        return tuple(
+            Group(source=source, kind=kind, files=len({p.name for p in of}), sizes=tuple(p.size for p in of),
+                  known=_together([self.facts.get(p.part, NOTHING) for p in of]))
+            for (source, kind), of in sorted(by_kind(chosen, self.kinds).items())
+        )
 
     def stages(self, names: Container[str] | None = None) -> list[StageEstimate]:
         """Every stage of a run over them."""
@@ -55,20 +60,6 @@ def basis_of(options: Options, settings: Settings, planned: Work, *, sample: Sam
         kinds, rates = sample(options, settings, planned, kinds, rates)
     return Basis(
         settings=settings, workers=options.workers, parts=planned.parts, kinds=kinds, rates=rates, guesses=guesses
-    )
-
-
-def groups_of(
-    kinds: Mapping[tuple[str, str], str], parts: Iterable[PlannedPart], facts: Mapping[str, Known] | None = None
-) -> tuple[Group, ...]:
-    """Parts by source and kind."""
-    grouped: dict[tuple[str, str], list[PlannedPart]] = {}
-    for part in parts:
-        grouped.setdefault((part.source, kinds[part.source, part.name]), []).append(part)
-    return tuple(
-        Group(source=source, kind=kind, files=len({p.name for p in of}), sizes=tuple(p.size for p in of),
-              known=_together([(facts or {}).get(p.part, NOTHING) for p in of]))
-        for (source, kind), of in sorted(grouped.items())
     )
 
 

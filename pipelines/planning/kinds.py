@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from schemas.errors import RunError
 from transforms.beam import files
@@ -38,6 +38,16 @@ def kinds_of(parts: Iterable[PlannedPart]) -> dict[tuple[str, str], str]:
             groups.setdefault(_group(source, name), []).append((str(path), name))
     known = {group: _kind_of_group(of) for group, of in groups.items()}
     return {(s, n): known[_group(s, n)] if path else CHOSEN for (s, n), path in paths.items()}
+
+
+def by_kind(
+    parts: Iterable[PlannedPart], kinds: Mapping[tuple[str, str], str]
+) -> dict[tuple[str, str], list[PlannedPart]]:
+    """Parts by (source, kind); `kinds` are those of files by (source, name)."""
+    found: dict[tuple[str, str], list[PlannedPart]] = {}
+    for part in parts:
+        found.setdefault((part.source, kinds[part.source, part.name]), []).append(part)
+    return found
 
 
 def _group(source: str, name: str) -> tuple[str, str]:

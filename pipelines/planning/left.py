@@ -27,15 +27,15 @@ class Left:
 
 def left_of(out: str, works: Mapping[str, Callable[[], Work]], basis: Basis) -> Left:
     """`works` are of stages by name, in their order: each is asked for when those before it are complete."""
-    for name, work_of in works.items():
-        work = work_of()
+    names = list(works)
+    for n, name in enumerate(names):
+        work = works[name]()
         if finished(out, work) is None:
             todo = _todo(out, work)
-            after = list(works)[list(works).index(name) + 1 :]
             return Left(
                 stage=name, parts=len(todo), whole=len(work.parts),
                 bytes=sum(p.size for p in todo) if name == INGEST.name else 0,
-                stages=(_first(work, todo, basis), *(s for s in basis.stages() if s.stage in after)),
+                stages=(_first(work, todo, basis), *(s for s in basis.stages() if s.stage in names[n + 1 :])),
             )
     return Left()
 

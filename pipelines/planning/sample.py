@@ -18,6 +18,7 @@ from pipelines.filter import sieve
 from pipelines.ingest_parts import run_ingest
 from pipelines.options import Options
 from pipelines.planning.finished import written
+from pipelines.planning.kinds import by_kind
 from pipelines.planning.rates import HEAPS, KindRates, Rates
 from pipelines.planning.spread import LEAST, Spread
 from pipelines.run import Work
@@ -43,10 +44,7 @@ def sampled(
 ) -> tuple[dict[tuple[str, str], str], Rates]:
     """The kinds of files by (source, name), those of each source its own kinds, and rates for these. Files of which no
     range can be read alone, and which are too large to be read whole, keep what `base` says."""
-    grouped: dict[tuple[str, str], list[PlannedPart]] = {}
-    for part in planned.parts:
-        grouped.setdefault((part.source, kinds[part.source, part.name]), []).append(part)
-    chosen = {group: _ranges(of, options) for group, of in grouped.items()}
+    chosen = {group: _ranges(of, options) for group, of in by_kind(planned.parts, kinds).items()}
     everything = sorted((p for of in chosen.values() for p in of), key=lambda p: p.part)
     if not everything:
         return dict(kinds), base
